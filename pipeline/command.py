@@ -1,0 +1,184 @@
+"""The command line: run, check, verify, explain."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from enum import Enum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+logging.basicConfig(level=logging.ERROR, force=True)  # before Beam is imported: it would set up logging of its own
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="From crawl to training tokens: one recipe, the same bytes out.",
+)
+console = Console()
+errors = Console(stderr=True)
+
+
+class RunnerName(str, Enum):
+    """Where a run takes place."""
+
+    local = "local"
+    direct = "direct"
+    flink = "flink"
+    spark = "spark"
+    prism = "prism"
+    dataflow = "dataflow"
+
+
+RecipePath = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file (YAML); see recipes/ for ready ones.")]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("--input", metavar="SOURCE=GLOB", help="Read this source from other files than the recipe says. Repeatable."),
+]
+
+
+@app.command()
+def run(
+    recipe: RecipePath,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="OUT", help="Folder for everything the run writes.")],
+    beam_options: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- BEAM OPTIONS]", help="Options for the Beam runner, after a --.")
+    ] = None,
+    runner: Annotated[RunnerName, typer.Option(help="local: a pool of processes here; direct: one process, to debug.")] = RunnerName.local,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes [default: one a core].")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete what an earlier run left in OUT and start over.")] = False,
+    input: Inputs = None,  # noqa: A002 - the option's name
+) -> None:
+    """Run a recipe. The same command again goes on where it was stopped.
+
+    Example: [bold]corpusmill run recipes/demo.yaml --output out[/]
+    """
+    from pipeline.display import RichDisplay, funnel
+    from pipeline.layout import Layout
+
+    if runner not in (RunnerName.local, RunnerName.direct):
+        _fail(f"--runner {runner.value} is not there yet; local and direct are.")
+    if runner is RunnerName.local and beam_options:
+        _fail("Beam options are for --runner direct; the local runner takes --workers.")
+    loaded = _load(recipe, input)
+    with console.status("loading"):
+        from pipeline import alarms
+        from pipeline.plan import NoInput
+        from pipeline.run import OtherRun
+        from pipeline.run import run as run_recipe
+        from pipeline.runners.runner import StageFailed
+
+        chosen = _runner(runner, loaded.limits.record_seconds, loaded.limits.attempts, workers, beam_options or [])
+    try:
+        made = run_recipe(loaded, output, chosen, RichDisplay(console), fresh)
+    except (OtherRun, NoInput, alarms.Implausible, StageFailed) as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("stopped; the same command goes on from here", 130)
+    finally:
+        chosen.close()
+    console.print(funnel(made, Layout(output.rstrip("/"))))
+
+
+def _runner(name: RunnerName, record_seconds: float, attempts: int, workers: int | None, options: Sequence[str]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    if name is RunnerName.direct:
+        from pipeline.runners.direct import DirectRunner
+
+        return DirectRunner(options)
+    from pipeline.dedup.keys import warm_up
+    from pipeline.runners.local import LocalRunner
+
+    warm_up()
+    return LocalRunner(workers or len(os.sched_getaffinity(0)), record_seconds, attempts)
+
+
+@app.command()
+def check(recipe: RecipePath, input: Inputs = None) -> None:  # noqa: A002
+    """Find everything that is wrong with a recipe before running it: keys, filters, thresholds, models, input."""
+    from pipeline import check as checks
+
+    loaded = _load(recipe, input)
+    problems = list(checks.problems(loaded))
+    for problem in problems:
+        errors.print(f"[red]✗[/] {escape(recipe)}: {escape(problem)}", soft_wrap=True)
+    if problems:
+        raise typer.Exit(1)
+    console.print(checks.summary(loaded))
+
+
+@app.command()
+def verify(out: Annotated[str, typer.Argument(metavar="OUT", help="Output folder of a finished run.")]) -> None:
+    """Recount and re-hash everything a run wrote. Exits 1 and names the file and the difference."""
+    from pipeline.verify import differences
+
+    found = 0
+    try:
+        with console.status("verifying"):
+            for difference in differences(out):
+                found += 1
+                errors.print(f"[red]✗[/] {escape(difference)}", soft_wrap=True)
+    except (FileNotFoundError, ValueError) as error:
+        _fail(str(error))
+    if found:
+        _fail(f"{found} differences")
+    console.print(f"[green]✓[/] {escape(out)}: every file, count and digest is as the manifest says")
+
+
+@app.command()
+def explain(
+    out: Annotated[str, typer.Argument(metavar="OUT", help="Output folder of a finished run.")],
+    document: Annotated[str, typer.Argument(metavar="URL_OR_ID", help="A URL, a document id (or its beginning), or a document number.")],
+) -> None:
+    """Say what became of a document: fate, rule, signals, duplicates, and where it was read from."""
+    from pipeline.display import explanation
+    from pipeline.explain import find
+
+    try:
+        with console.status("searching"):
+            found = find(out, document)
+    except (FileNotFoundError, ValueError) as error:
+        _fail(str(error))
+    if not found:
+        _fail(f"no record with the URL, id or number {document!r} in {out}")
+    for one in found:
+        console.print(explanation(one))
+
+
+def _load(path: str, inputs: Sequence[str] | None):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    with console.status("reading the recipe"):
+        from pipeline.recipe import RecipeError, load
+    paths: dict[str, list[str]] = {}
+    for one in inputs or ():
+        name, equals, pattern = one.partition("=")
+        if not equals or not pattern:
+            _fail(f"--input {one}: write SOURCE=GLOB, for example --input 'web=crawl/*.warc.gz'")
+        paths.setdefault(name, []).append(pattern)
+    try:
+        return load(path, paths)
+    except OSError as error:
+        _fail(f"the recipe can't be read: {error}")
+    except RecipeError as error:
+        for problem in error.problems:
+            errors.print(f"[red]✗[/] {escape(str(problem))}", soft_wrap=True)
+        raise typer.Exit(1) from error
+
+
+def _fail(message: str, code: int = 1) -> None:
+    errors.print(f"[red]✗[/] {escape(message)}", soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """Entry point of the ``corpusmill`` command."""
+    app(prog_name="corpusmill")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

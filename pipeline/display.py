@@ -1,0 +1,134 @@
+"""What a person sees in the terminal: progress while a run goes on, tables when it is done."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.explain import Explanation
+from pipeline.layout import Layout
+from pipeline.runners.runner import Watcher
+from pipeline.stage import Item, Stage
+
+TOP_REASONS = 8
+SHOWN_TEXT = 600
+
+
+class RichDisplay:
+    """Progress bars on the terminal, one a stage; plain lines where the output is no terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    @contextlib.contextmanager
+    def stage(self, stage: Stage, items: int, done: int) -> Iterator[Watcher]:
+        """Show a bar for the stage while the block runs, and leave one line behind."""
+        columns = (
+            SpinnerColumn(finished_text="[green]✓[/]"),
+            TextColumn("{task.description:<15}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[counted]}"),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=self.console) as progress:
+            task = progress.add_task(stage.name, total=max(items, 1), completed=done, counted="")
+            yield _Bar(progress, task, stage.unit)
+            progress.update(task, completed=max(items, 1))
+
+    def note(self, message: str) -> None:
+        """A line above the bars."""
+        self.console.print(f"[yellow]•[/] {escape(message)}")
+
+
+class _Bar:
+    """Watches one stage."""
+
+    def __init__(self, progress: Progress, task: TaskID, unit: str) -> None:
+        self._progress = progress
+        self._task = task
+        self._unit = unit
+
+    def done(self, item: Item) -> None:
+        del item
+        self._progress.advance(self._task)
+
+    def progress(self, counted: int, kept: int) -> None:
+        if counted:
+            self._progress.update(self._task, counted=f"{counted:,} {self._unit}, {kept:,} kept")
+
+    def note(self, message: str) -> None:
+        self._progress.console.print(f"[yellow]•[/] {escape(message)}")
+
+
+def funnel(made: Mapping[str, Any], layout: Layout) -> Group:
+    """The funnel of a finished run by source, and where everything lies."""
+    table = Table(title=f"{made['name']}: what became of the records", title_justify="left", header_style="bold")
+    for name in ("source", "read", "removed", "failed", "kept", "text", "tokens"):
+        table.add_column(name, justify="left" if name == "source" else "right")
+    for name, fates in made["sources"].items():
+        removed, failed = sum(fates["removed"].values()), sum(fates["failed"].values())
+        text, tokens = fates["facts"].get("text_bytes", 0), fates["facts"].get("tokens", 0)
+        numbers = (fates["read"], removed, failed, fates["kept"])
+        table.add_row(escape(name), *(f"{number:,}" for number in numbers), _size(text), f"{tokens:,}")
+        for reason, count in sorted(fates["removed"].items(), key=lambda pair: (-pair[1], pair[0]))[:TOP_REASONS]:
+            table.add_row(f"  [dim]{escape(reason)}[/]", "", f"[dim]{count:,}[/]", "", "", "", "")
+    places = Table.grid(padding=(0, 2))
+    for what, path in (("corpus", "documents/"), ("shards", "shards/"), ("report", "report/index.html"), ("manifest", "manifest.json")):
+        places.add_row(f"[bold]{what}[/]", escape(layout.path(path)))
+    return Group(table, places, Text.from_markup(f"[dim]why? corpusmill explain {escape(layout.out)} URL_OR_ID[/]"))
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            break
+        count /= 1000
+    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+
+
+def explanation(found: Explanation) -> Panel:
+    """One document's story as a panel."""
+    row = found.row
+    facts = Table.grid(padding=(0, 2))
+    colour = {"kept": "green", "removed": "yellow", "failed": "red"}[found.fate]
+    facts.add_row("fate", f"[{colour}]{found.fate}[/] {escape(found.reason)}")
+    for name in ("id", "number", "url", "date", "language", "metadata"):
+        if row.get(name) not in (None, "", "{}"):
+            facts.add_row(name, escape(str(row[name])))
+    facts.add_row("read from", escape(found.place))
+    parts: list[Any] = [facts]
+    if any(one.value is not None for one in found.judgements):
+        table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+        for name in ("signal", "value", "removed when"):
+            table.add_column(name, justify="right" if name == "value" else "left")
+        for one in found.judgements:
+            rules = ", ".join(f"{rule.comparison} {rule.threshold:g}" for rule in one.rules)
+            fired = any(rule.reason == found.reason for rule in one.rules)
+            value = "" if one.value is None else f"{one.value:.4g}"
+            table.add_row(one.signal, f"[bold {colour}]{value}[/]" if fired else value, escape(rules))
+        parts += ["", table]
+    for one in found.evidence:
+        kept = one["kept"] or {}
+        span = f", characters {one['start']} to {one['stop']}: {escape(one['text'][:120])!r}" if one["level"] == "sentence.span" else ""
+        parts.append(
+            f"[bold]{one['level']}[/], similarity {one['similarity']:.2f}{span}\n"
+            f"  stays in {escape(str(kept.get('id')))} {escape(str(kept.get('url')))}"
+        )
+    if found.absorbed:
+        parts.append(f"\n[bold]{len(found.absorbed)} removals because this one stays[/]")
+        for one in found.absorbed[:10]:
+            gone = one["document"] or {}
+            parts.append(f"  {one['level']} {one['similarity']:.2f} {escape(str(gone.get('id')))} {escape(str(gone.get('url')))}")
+    text = row.get("text") or ""
+    if text:
+        parts += ["", Text(text[:SHOWN_TEXT] + ("…" if len(text) > SHOWN_TEXT else ""), style="dim")]
+    return Panel(Group(*parts), title=escape(row.get("url") or row.get("id") or str(row["number"])), title_align="left")

@@ -1,0 +1,124 @@
+"""Cuts the input into splits: the units of work, retry and resume, planned from names and sizes alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pipeline import files
+from pipeline.recipe import Recipe
+from pipeline.sources.source import FilePart, Source
+
+RECORD_BITS = 28
+"""A document number is split << RECORD_BITS | record: 268 million records a split, 68 billion splits."""
+MAX_FILES = 4096
+"""Small files share a split, up to this many."""
+
+
+class NoInput(Exception):  # noqa: N818
+    """A source's paths match no file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A run of file parts that one worker reads in order. ``index`` counts over all sources, ``number`` within its own."""
+
+    source: str
+    number: int
+    index: int
+    parts: tuple[FilePart, ...]
+
+    @property
+    def name(self) -> str:
+        """Names its outputs, for example ``commoncrawl/00017``."""
+        return f"{self.source}/{self.number:05d}"
+
+    @property
+    def size(self) -> int:
+        """Input bytes."""
+        return sum(part.stop - part.start for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All splits of a run, and a digest of the names, sizes and times of the files they come from."""
+
+    splits: tuple[Split, ...]
+    folders: dict[str, str]
+    digest: str
+
+    def of(self, number: int) -> Split:
+        """The split that a document number lies in."""
+        return self.splits[number >> RECORD_BITS]
+
+
+def document_number(split: int, record: int) -> int:
+    """Pack the index of a split and the number of a record in it."""
+    return split << RECORD_BITS | record
+
+
+def make(recipe: Recipe) -> Plan:
+    """Find the files of every source and cut them. The order is recipe order, then file name, then offset.
+
+    Raises NoInput when a source's paths match nothing.
+    """
+    splits: list[Split] = []
+    folders: dict[str, str] = {}
+    seen: list[tuple[str, str, int, float]] = []
+    for source in recipe.sources:
+        folder, found = _files_of(source)
+        folders[source.name] = folder
+        seen += [(source.name, name, file.size, file.changed) for name, file in found]
+        for number, parts in enumerate(_cut(source, found, recipe.limits.split)):
+            splits.append(Split(source.name, number, len(splits), parts))
+    digest = hashlib.sha256(json.dumps(seen).encode()).hexdigest()
+    return Plan(tuple(splits), folders, digest)
+
+
+def _files_of(source: Source) -> tuple[str, list[tuple[str, files.Found]]]:
+    """The folder that all of a source's paths share, and its files by their names below that folder, sorted."""
+    found = {file.path: file for pattern in source.paths for file in files.find(pattern)}
+    if not found:
+        raise NoInput(f"source {source.name!r}: no file matches {', '.join(source.paths)}")
+    bases = {_folder_of(pattern) for pattern in source.paths}
+    folder = _common(sorted(bases))
+    named = sorted((path[len(folder) :].lstrip("/") if folder else path, file) for path, file in found.items())
+    return folder, named
+
+
+def _folder_of(pattern: str) -> str:
+    base = files.base_of(pattern)
+    if base == pattern and not files.is_remote(pattern):
+        from pathlib import Path
+
+        return base if Path(base).is_dir() else str(Path(base).parent)
+    return base.rpartition("/")[0] if base == pattern else base
+
+
+def _common(bases: list[str]) -> str:
+    parts = [base.split("/") for base in bases]
+    shared = []
+    for level in zip(*parts, strict=False):
+        if len(set(level)) > 1:
+            break
+        shared.append(level[0])
+    return "/".join(shared)
+
+
+def _cut(source: Source, found: Iterable[tuple[str, files.Found]], size: int) -> Iterable[tuple[FilePart, ...]]:
+    """Large files that can be entered become several splits; small ones share a split."""
+    together: list[FilePart] = []
+    weight = 0
+    for name, file in found:
+        cuts = max(1, -(-file.size // size)) if source.can_enter(file.path) else 1
+        edges = [file.size * cut // cuts for cut in range(cuts + 1)]
+        for start, stop in zip(edges, edges[1:], strict=False):
+            if together and (weight + stop - start > size or len(together) >= MAX_FILES):
+                yield tuple(together)
+                together, weight = [], 0
+            together.append(FilePart(file.path, name, start, stop, file.size))
+            weight += stop - start
+    if together:
+        yield tuple(together)

@@ -1,0 +1,344 @@
+"""The first stage: read a split, extract text, measure and judge it, and write what was kept with its dedup keys.
+
+    read and extract ─► one step a filter ─► write      (no shuffle; a batch is a bounded run of one split's records)
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+
+from filters.document import Document, Origin
+from filters.filter import Filter, Judge
+from pipeline import pulse, tables
+from pipeline.dedup import keys
+from pipeline.layout import Layout
+from pipeline.plan import Plan, document_number
+from pipeline.recipe import Recipe
+from pipeline.sources.source import FilePart, NotADocument, Record, Source
+from pipeline.stage import Commit, Item, Part, output
+
+MAX_CAUSE = 500
+"""Characters kept of an error message: it may quote the input."""
+
+
+@dataclass(slots=True)
+class Failure:
+    """A record that ended in ``failed/``: where it lies, at which step, and why."""
+
+    number: int
+    source: str
+    file: str
+    offset: int
+    length: int
+    url: str
+    step: str
+    cause: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """A bounded run of the records of one split, in order: documents on their way, and those that failed."""
+
+    item: str
+    split: int
+    part: int
+    last: bool
+    documents: list[Document] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    def fail(self, document: Document, step: str, cause: str) -> None:
+        """Move a document to the failures."""
+        self.failures.append(
+            Failure(
+                document.number,
+                document.source,
+                document.origin.file,
+                document.origin.offset,
+                document.origin.length,
+                document.url,
+                step,
+                cause[:MAX_CAUSE],
+            )
+        )
+
+
+def describe(error: BaseException) -> str:
+    """An exception as one line: its type and message."""
+    return f"{type(error).__name__}: {error}".replace("\n", " ")[:MAX_CAUSE]
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Reads every split of the plan and writes ``filtered/``, ``removed/``, ``failed/`` and ``keys/``."""
+
+    recipe: Recipe
+    plan: Plan
+    layout: Layout
+    name: str = "prepare"
+    unit: str = "records"
+
+    def items(self) -> Sequence[Item]:
+        return [Item(split.name, split.size, (split,)) for split in self.plan.splits]
+
+    def transform(self, items: beam.PCollection) -> beam.PCollection:
+        written = []
+        for source in self.recipe.sources:
+            batches = (
+                items
+                | f"splits of {source.name}" >> beam.Filter(_is_of, source.name)
+                | f"{source.name}: read and extract" >> beam.ParDo(_Read(self.recipe, source))
+            )
+            for index, filter_ in enumerate(self.recipe.chain(source)):
+                step = f"{source.name}: {index + 1} {filter_.name}"
+                batches |= step >> beam.ParDo(_Filter(filter_, self.recipe.measure_removed))
+            written.append(batches | f"{source.name}: write" >> beam.ParDo(_Write(self.recipe, source, self.layout)))
+        return written | "all sources" >> beam.Flatten() | Commit(self.name, self.layout)
+
+
+def _is_of(item: Item, source: str) -> bool:
+    return item.splits[0].source == source
+
+
+class _Read(beam.DoFn):  # type: ignore[misc]
+    """Reads the records of a split and makes their texts, in bounded batches."""
+
+    def __init__(self, recipe: Recipe, source: Source) -> None:
+        self._limits = recipe.limits
+        self._source = source
+
+    def process(self, item: Item) -> Iterator[Batch]:
+        (split,) = item.splits
+        skip = dict(item.skip)
+        batch = Batch(item.name, split.index, 0, last=False)
+        size = 0
+        number = 0
+        for part in split.parts:
+            for record in self._records(split.index, part, number):
+                document = self._document(batch, part, record, split.index, number, skip.get(number))
+                number += 1
+                if document is not None:
+                    batch.documents.append(document)
+                    size += len(document.text)
+                full = len(batch.documents) + len(batch.failures) >= self._limits.batch_documents
+                if full or size >= self._limits.batch_text:
+                    pulse.rest()
+                    yield batch
+                    batch, size = Batch(item.name, split.index, batch.part + 1, last=False), 0
+        pulse.rest()
+        batch.last = True
+        yield batch
+
+    def _records(self, split: int, part: FilePart, number: int) -> Iterator[Record]:
+        """The records of a file; a file that can't be opened, or a reader that gives up, is one failed record."""
+        pulse.at(split, number)
+        try:
+            for record in self._source.read(part, self._limits.record):
+                yield record
+                number += 1
+                pulse.at(split, number)
+        except (OSError, ValueError) as error:
+            yield Record(part.start, part.stop - part.start, failure=describe(error))
+
+    def _document(
+        self, batch: Batch, part: FilePart, record: Record, split: int, number: int, guilty: str | None
+    ) -> Document | None:
+        document = Document(
+            id=document_id(self._source.name, part.name, record.offset, record.length),
+            text="",
+            source=self._source.name,
+            origin=Origin(part.name, record.offset, record.length),
+            number=document_number(split, number),
+            url=valid(record.url),
+            date=valid(record.date),
+            metadata=record.metadata,
+        )
+        if guilty is not None or record.failure or record.text is None:
+            batch.fail(document, "read", guilty or record.failure or "the reader gave no text")
+            return None
+        try:
+            document.text = valid(record.text())
+        except NotADocument as outcome:
+            document.removed_by = outcome.reason
+        except Exception as error:  # noqa: BLE001 - whatever a page does to a parser is that page's failure
+            batch.fail(document, "extract", describe(error))
+            return None
+        document.url, document.date = valid(record.url), valid(record.date)
+        document.metadata = {name: valid(value) for name, value in record.metadata.items()}
+        if not document.removed_by and not document.text.strip():
+            document.removed_by = "extraction.empty"
+        return document
+
+
+def document_id(source: str, file: str, offset: int, length: int) -> str:
+    """A document's id: 128 bits, as hexadecimal, of where it was read. Stable while the file and its name stay."""
+    place = f"{source}\0{file}\0{offset}\0{length}"
+    return hashlib.blake2b(place.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def valid(text: str) -> str:
+    """The text with lone surrogates replaced, so that it can be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+@functools.cache
+def judge(filter_: Filter) -> Judge:
+    """The prepared filter, once a process: its models are loaded the first time."""
+    return Judge(filter_)
+
+
+class _Filter(beam.DoFn):  # type: ignore[misc]
+    """Applies one filter to the documents that are still there."""
+
+    def __init__(self, filter_: Filter, measure_removed: bool) -> None:
+        self._filter = filter_
+        self._measure_removed = measure_removed
+
+    def process(self, batch: Batch) -> Iterator[Batch]:
+        apply = judge(self._filter)
+        going_on = []
+        for document in batch.documents:
+            if not document.removed_by or (self._measure_removed and document.text):
+                pulse.at(batch.split, document.number & RECORD_MASK)
+                try:
+                    apply(document)
+                except Exception as error:  # noqa: BLE001 - a text that breaks a filter is that document's failure
+                    batch.fail(document, self._filter.name, describe(error))
+                    continue
+                if document.removed_by:
+                    document.forget_views()
+            going_on.append(document)
+        pulse.rest()
+        batch.documents = going_on
+        yield batch
+
+
+RECORD_MASK = document_number(1, 0) - 1
+
+
+class _Write(beam.DoFn):  # type: ignore[misc]
+    """Writes a batch: kept documents and their dedup keys, removed documents, failures."""
+
+    def __init__(self, recipe: Recipe, source: Source, layout: Layout) -> None:
+        self._recipe = recipe
+        self._source = source
+        self._layout = layout
+
+    def process(self, batch: Batch) -> Iterator[Part]:
+        kept, removed = [], []
+        for document in batch.documents:
+            (removed if document.removed_by else kept).append(document)
+        part = Part(batch.item, batch.part, batch.last)
+        part.counts.update(counts(self._source.name, kept, removed, batch.failures))
+        name = f"{batch.item}-{batch.part:02d}.parquet"
+        texts = sum(len(document.text) for document in kept)
+        if kept and self._recipe.dedup:
+            table = self._keys(batch, kept)
+            written = tables.write(self._layout.path(f"keys/{name}"), table, compress=False)
+            part.outputs.append(output(self._layout, "keys", written, rows=table.num_rows, **_key_counts(table)))
+        for kind, documents in (("filtered", kept), ("removed", removed)):
+            if documents:
+                schema = tables.documents(self._recipe.signals, removed=kind == "removed")
+                table = tables.of_documents(documents, schema)
+                written = tables.write(self._layout.path(f"{kind}/{name}"), table)
+                facts = {"rows": len(documents), "source": self._source.name}
+                part.outputs.append(output(self._layout, kind, written, **facts, **({"text": texts} if kind == "filtered" else {})))
+        if batch.failures:
+            written = tables.write(self._layout.path(f"failed/{name}"), of_failures(batch.failures))
+            facts = {"rows": len(batch.failures), "source": self._source.name}
+            part.outputs.append(output(self._layout, "failed", written, **facts))
+        pulse.count(len(batch.documents) + len(batch.failures), len(kept))
+        yield part
+
+    def _keys(self, batch: Batch, kept: Sequence[Document]) -> pa.Table:
+        dedup = self._recipe.dedup
+        assert dedup
+        sentences = self._source.name in self._recipe.sentence_sources()
+        priority = self._recipe.priority(self._source.name)
+        ranks, found = [], []
+        for document in kept:
+            pulse.at(batch.split, document.number & RECORD_MASK)
+            found.append(keys.of_document(document, dedup, sentences))
+            ranks.append(keys.rank(priority, document))
+            document.forget_views()
+        pulse.rest()
+        return keys_table([document.number for document in kept], ranks, found)
+
+
+KEYS = pa.schema(
+    [
+        ("number", pa.uint64()),
+        ("rank", pa.uint64()),
+        ("exact", pa.uint64()),
+        ("exact_check", pa.uint64()),
+        ("signature", pa.list_(pa.uint32())),
+        ("spans", pa.list_(pa.uint64())),
+    ]
+)
+"""One row a kept document; ``exact`` and ``exact_check`` are the halves of a 128-bit digest."""
+
+_HALF = (1 << 64) - 1
+
+
+def keys_table(numbers: Sequence[int], ranks: Sequence[int], found: Sequence[keys.Keys]) -> pa.Table:
+    """The keys of documents as a table; a signature of no shingles is empty."""
+    signatures = [one.signature if one.signature is not None else _NO_SIGNATURE for one in found]
+    return pa.table(
+        [
+            pa.array(numbers, pa.uint64()),
+            pa.array(ranks, pa.uint64()),
+            pa.array([one.exact & _HALF for one in found], pa.uint64()),
+            pa.array([one.exact >> 64 for one in found], pa.uint64()),
+            _lists(signatures, pa.uint32()),
+            _lists([one.spans for one in found], pa.uint64()),
+        ],
+        schema=KEYS,
+    )
+
+
+_NO_SIGNATURE = np.empty(0, np.uint32)
+
+
+def _lists(arrays: Sequence[Any], kind: pa.DataType) -> pa.ListArray:
+    offsets = np.zeros(len(arrays) + 1, np.int32)
+    np.cumsum([len(one) for one in arrays], out=offsets[1:])
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(np.concatenate(arrays), kind))
+
+
+def _key_counts(table: pa.Table) -> dict[str, int]:
+    """How many keys of each level a table holds: what the dedup stages plan their partitions from."""
+    return {
+        "signatures": int(np.count_nonzero(np.diff(table.column("signature").combine_chunks().offsets.to_numpy()))),
+        "spans": len(table.column("spans").combine_chunks().values),
+    }
+
+
+def counts(source: str, kept: Sequence[Any], removed: Sequence[Document], failures: Sequence[Failure]) -> Counter[str]:
+    """Records by source and fate: ``source|read``, ``source|kept``, ``source|removed|reason``, ``source|failed|step``."""
+    found: Counter[str] = Counter()
+    found[f"{source}|read"] = len(kept) + len(removed) + len(failures)
+    found[f"{source}|kept"] = len(kept)
+    found.update(f"{source}|removed|{document.removed_by}" for document in removed)
+    found.update(f"{source}|failed|{failure.step}" for failure in failures)
+    return found
+
+
+def of_failures(failures: Iterable[Failure]) -> pa.Table:
+    """Failures as a table, in record order."""
+    ordered = sorted(failures, key=lambda failure: failure.number)
+    return pa.table(
+        {name: [valid(value) if isinstance(value := getattr(one, name), str) else value for one in ordered] for name in tables.FAILED.names},
+        schema=tables.FAILED,
+    )

@@ -1,0 +1,40 @@
+"""Which record this process is working on, where a supervisor can see it even after the process has died.
+
+A worker writes the split and record it is about to touch into memory that it shares with its supervisor. When the worker
+is killed by what it read, or hangs in it, the supervisor knows the guilty record. Outside the local runner the numbers go
+into ordinary memory that nobody reads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+SPLIT, RECORD, RECORDS, KEPT = range(4)
+SLOTS = 4
+NOTHING = -1
+
+_slots: Any = [NOTHING, NOTHING, 0, 0]
+
+
+def share(slots: Any) -> None:
+    """Write to these slots (an integer array of length SLOTS) from now on."""
+    global _slots  # noqa: PLW0603 - one per process, by nature
+    _slots = slots
+    rest()
+
+
+def at(split: int, record: int) -> None:
+    """This process is about to work on that record."""
+    _slots[RECORD] = record
+    _slots[SPLIT] = split
+
+
+def rest() -> None:
+    """This process works on no record: what happens to it now is no record's fault."""
+    _slots[SPLIT] = NOTHING
+
+
+def count(records: int, kept: int) -> None:
+    """Add to the progress shown while a stage runs."""
+    _slots[RECORDS] += records
+    _slots[KEPT] += kept

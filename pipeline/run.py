@@ -1,0 +1,190 @@
+"""Runs a recipe: the stages in order, each skipped where its marker says that it is done, then manifest and report."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from ruamel.yaml import YAML
+
+from pipeline import alarms, files, manifest, plan
+from pipeline.dedup.stages import Cluster, FindRepeats, Level
+from pipeline.finish import Finish
+from pipeline.layout import STATE, Layout
+from pipeline.plan import Plan
+from pipeline.prepare import Prepare
+from pipeline.recipe import Recipe
+from pipeline.runners.runner import Runner, Watcher
+from pipeline.stage import Stage, committed
+from pipeline.tokenize import Encode, Pack, Train
+
+Commits = dict[str, list[dict[str, Any]]]
+
+
+class OtherRun(Exception):  # noqa: N818
+    """The output folder holds something that this run must not mix with."""
+
+
+class Display(Protocol):
+    """Shows a run as it goes."""
+
+    def stage(self, stage: Stage, items: int, done: int) -> contextlib.AbstractContextManager[Watcher]:
+        """A stage begins, with so many items in all and so many done in an earlier run."""
+
+    def note(self, message: str) -> None:
+        """Something a user should know."""
+
+
+def run(recipe: Recipe, out: str, runner: Runner, display: Display, fresh: bool = False) -> dict[str, Any]:
+    """Run a recipe into an output folder, or go on where an earlier run was stopped. Returns the manifest.
+
+    Raises OtherRun when the folder holds another recipe's or another input's run (``fresh`` deletes that first),
+    NoInput, StageFailed, alarms.Implausible.
+    """
+    layout = Layout(out.rstrip("/"))
+    with _locked(layout):
+        if fresh and files.exists(layout.run):
+            _clear(layout)
+        planned = plan.make(recipe)
+        _begin(recipe, planned, layout)
+        if files.exists(layout.manifest):
+            display.note("nothing to do: this run is already finished")
+            return manifest.read(layout)
+        commits: Commits = {}
+        before = hashlib.sha256(f"{recipe.digest} {planned.digest}".encode()).hexdigest()
+        for make in _stages(recipe, planned, layout):
+            stage = make(commits)
+            commits[stage.name], before = _do(stage, layout, runner, display, before)
+            for warning in alarms.check(recipe, stage.name, commits):
+                display.note(warning)
+        made = manifest.make(recipe, planned, layout, commits)
+        from pipeline.report import page
+
+        written = page.write(recipe, layout, made)
+        made["files"] = sorted([*made["files"], written], key=lambda one: one["path"])
+        files.write_json(layout.manifest, made)
+        files.remove_tree(layout.work(""))
+        return made
+
+
+def _stages(recipe: Recipe, planned: Plan, layout: Layout) -> Iterator[Callable[[Commits], Stage]]:
+    """The stages of a recipe, in order. Each is made from the commits of those before it."""
+    yield lambda _: Prepare(recipe, planned, layout)
+    if recipe.dedup:
+        if recipe.dedup.exact:
+            yield lambda _: _repeats(recipe, planned, layout, "exact")
+        if recipe.dedup.near:
+            yield lambda _: _repeats(recipe, planned, layout, "near")
+        yield lambda _: Cluster(recipe, planned, layout)
+        if recipe.dedup.sentence:
+            yield lambda _: _repeats(recipe, planned, layout, "spans")
+    yield lambda commits: Finish(recipe, planned, layout, _sample_rate(recipe, commits))
+    if recipe.tokenizer:
+        yield lambda _: Train(recipe, planned, layout)
+    if recipe.tokenizer and recipe.shards:
+        yield lambda commits: Encode(recipe, planned, layout, _texts(commits))
+        yield lambda commits: Pack(recipe, planned, layout, _texts(commits))
+
+
+def _repeats(recipe: Recipe, planned: Plan, layout: Layout, level: Level) -> Stage:
+    return FindRepeats(recipe, planned, layout, level)
+
+
+def _sample_rate(recipe: Recipe, commits: Commits) -> float:
+    """The share of documents that the tokenizer is trained on, so that their text stays within its bound."""
+    if not recipe.tokenizer or recipe.tokenizer.path:
+        return 0.0
+    text = sum(one.get("text", 0) for commit in commits["prepare"] for one in commit["outputs"])
+    return min(1.0, recipe.tokenizer.sample / max(text, 1))
+
+
+def _texts(commits: Commits) -> dict[str, int]:
+    """Bytes of text by source: what the number of shards is planned from."""
+    found: dict[str, int] = {}
+    for commit in commits["finish"]:
+        for one in commit["outputs"]:
+            if one["kind"] == "documents":
+                found[one["source"]] = found.get(one["source"], 0) + one["text"]
+    return found
+
+
+def _do(stage: Stage, layout: Layout, runner: Runner, display: Display, before: str) -> tuple[list[dict[str, Any]], str]:
+    """Do what is left of a stage. Returns its commits, in item order, and the digest that the next stage starts from."""
+    marker = layout.marker(stage.name)
+    if files.exists(marker):
+        done = files.read_json(marker)
+        if done["inputs"] == before:
+            return done["commits"], done["outputs"]
+    items = stage.items()
+    waiting = [item for item in items if committed(layout, stage.name, item.name) is None]
+    with display.stage(stage, len(items), len(items) - len(waiting)) as watcher:
+        if waiting:
+            runner.run(stage, waiting, layout, watcher)
+    commits = []
+    for item in items:
+        commit = committed(layout, stage.name, item.name)
+        if commit is None:
+            raise RuntimeError(f"stage {stage.name}: {item.name} left no commit behind")
+        commits.append(commit)
+    outputs = hashlib.sha256((before + json.dumps(commits, sort_keys=True)).encode()).hexdigest()
+    files.write_json(marker, {"inputs": before, "outputs": outputs, "commits": commits})
+    return commits, outputs
+
+
+def _begin(recipe: Recipe, planned: Plan, layout: Layout) -> None:
+    """Make sure that the folder is empty or holds this very run, and write down what the run is."""
+    now = {"recipe": recipe.digest, "input": planned.digest, "versions": manifest.versions()}
+    if files.exists(layout.run):
+        then = files.read_json(layout.run)
+        what = {
+            "recipe": "another recipe, or this one with other settings or models",
+            "input": "other input files, or some have changed since",
+            "versions": _changed_versions(then.get("versions", {}), now["versions"]),
+        }
+        for key, difference in what.items():
+            if then.get(key) != now[key]:
+                raise OtherRun(f"{layout.out} holds a run of {difference}. Add --fresh to start over, or use another --output.")
+        return
+    if files.find(files.join(layout.out, "*")):
+        raise OtherRun(f"{layout.out} is not empty and holds no run of corpusmill. Use another --output.")
+    with files.replacing(layout.recipe) as written:
+        written.stream.write(f"# resolved by corpusmill; digest {recipe.digest}\n".encode())
+        YAML().dump(recipe.as_written(), written.stream)
+    files.write_json(layout.run, now)
+
+
+def _changed_versions(then: Mapping[str, str], now: Mapping[str, str]) -> str:
+    changed = [f"{name} {then.get(name, '?')} (now {now[name]})" for name in now if then.get(name) != now[name]]
+    return "other versions: " + ", ".join(changed)
+
+
+def _clear(layout: Layout) -> None:
+    """Delete a run. What lies in the folder besides stays."""
+    ours: Sequence[str] = (
+        "filtered", "removed", "failed", "keys", "duplicates", "documents", "tokenizer", "shards", "report", "recipe.yaml",
+        "manifest.json", f"{STATE}/commits", f"{STATE}/stages", f"{STATE}/work", f"{STATE}/run.json",
+    )  # fmt: skip
+    for name in ours:
+        path = layout.path(name)
+        if files.exists(path):
+            files.remove_tree(path)
+
+
+@contextlib.contextmanager
+def _locked(layout: Layout) -> Iterator[None]:
+    """Hold the folder's lock, so that two runs can't write into it at once (local folders only)."""
+    if files.is_remote(layout.out):
+        yield
+        return
+    Path(layout.lock).parent.mkdir(parents=True, exist_ok=True)
+    with Path(layout.lock).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OtherRun(f"another corpusmill is running into {layout.out}: wait for it, or stop it") from error
+        yield

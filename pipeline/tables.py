@@ -1,0 +1,155 @@
+"""The Parquet tables of a run: their columns, and writing and reading them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from filters.document import Document, Origin
+from pipeline import files
+
+ORIGIN = pa.struct([("file", pa.string()), ("offset", pa.int64()), ("length", pa.int64())])
+
+FAILED = pa.schema(
+    [
+        ("number", pa.uint64()),
+        ("source", pa.string()),
+        ("file", pa.string()),
+        ("offset", pa.int64()),
+        ("length", pa.int64()),
+        ("url", pa.string()),
+        ("step", pa.string()),
+        ("cause", pa.string()),
+    ]
+)
+"""One row a record that could not be read, decoded, parsed or measured."""
+
+DUPLICATES = pa.schema(
+    [
+        ("number", pa.uint64()),
+        ("id", pa.string()),
+        ("level", pa.string()),
+        ("kept_number", pa.uint64()),
+        ("kept_source", pa.string()),
+        ("similarity", pa.float32()),
+        ("start", pa.uint32()),
+        ("stop", pa.uint32()),
+        ("text", pa.string()),
+    ]
+)
+"""One row a removal by dedup. ``number`` joins with the document tables, ``kept_number`` names the document that stayed.
+
+``level`` is document.exact, document.near, dataset.exact, dataset.near (the same between sources) or sentence.span; for a
+span, ``start`` and ``stop`` are character offsets in the text of ``filtered/`` and ``text`` is its beginning.
+"""
+
+
+def documents(signals: Sequence[str], removed: bool = False) -> pa.Schema:
+    """The columns of ``filtered/``, ``documents/`` and, with ``removed_by``, ``removed/``."""
+    columns = [
+        ("id", pa.string()),
+        ("number", pa.uint64()),
+        ("text", pa.string()),
+        ("source", pa.string()),
+        ("url", pa.string()),
+        ("date", pa.string()),
+        ("language", pa.string()),
+        ("origin", ORIGIN),
+        ("metadata", pa.string()),
+        ("signals", pa.struct([(name, pa.float64()) for name in signals])),
+    ]
+    return pa.schema([*columns, ("removed_by", pa.string())] if removed else columns)
+
+
+def of_documents(batch: Sequence[Document], schema: pa.Schema) -> pa.Table:
+    """The documents as a table of that schema; metadata become JSON, signals that were not measured null."""
+    signals = schema.field("signals").type
+    columns: dict[str, Any] = {
+        "id": pa.array([one.id for one in batch], pa.string()),
+        "number": pa.array([one.number for one in batch], pa.uint64()),
+        "text": pa.array([one.text for one in batch], pa.string()),
+        "source": pa.array([one.source for one in batch], pa.string()),
+        "url": pa.array([one.url for one in batch], pa.string()),
+        "date": pa.array([one.date for one in batch], pa.string()),
+        "language": pa.array([one.language for one in batch], pa.string()),
+        "origin": pa.StructArray.from_arrays(
+            [
+                pa.array([one.origin.file for one in batch], pa.string()),
+                pa.array([one.origin.offset for one in batch], pa.int64()),
+                pa.array([one.origin.length for one in batch], pa.int64()),
+            ],
+            fields=list(ORIGIN),
+        ),
+        "metadata": pa.array([_metadata(one.metadata) for one in batch], pa.string()),
+        "signals": pa.StructArray.from_arrays(
+            [pa.array([one.signals.get(field.name) for one in batch], pa.float64()) for field in signals],
+            fields=list(signals),
+        )
+        if signals.num_fields
+        else pa.array([{}] * len(batch), signals),
+        "removed_by": pa.array([one.removed_by for one in batch], pa.string()),
+    }
+    return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def _metadata(metadata: dict[str, str]) -> str:
+    return json.dumps(metadata, ensure_ascii=False, sort_keys=True) if metadata else "{}"
+
+
+def to_documents(table: pa.Table) -> list[Document]:
+    """The documents of a table that ``of_documents`` made."""
+    columns = {name: table.column(name).to_pylist() for name in table.schema.names}
+    return [
+        Document(
+            id=columns["id"][row],
+            text=columns["text"][row],
+            source=columns["source"][row],
+            origin=Origin(**columns["origin"][row]),
+            number=columns["number"][row],
+            url=columns["url"][row],
+            date=columns["date"][row],
+            language=columns["language"][row],
+            metadata=json.loads(columns["metadata"][row]),
+            signals={name: value for name, value in columns["signals"][row].items() if value is not None},
+        )
+        for row in range(table.num_rows)
+    ]
+
+
+def write(path: str, table: pa.Table, compress: bool = True) -> files.Written:
+    """Write a Parquet file whose bytes depend on the table alone. Returns its size and digest.
+
+    Random keys do not shrink, so tables of hashes are written as they are.
+    """
+    names = [name for name in ("source", "language", "removed_by", "step", "level", "kept_source") if name in table.schema.names]
+    with files.replacing(path) as written:
+        pq.write_table(
+            table,
+            written.stream,
+            row_group_size=4096,
+            compression="zstd" if compress else "none",
+            compression_level=1 if compress else None,
+            use_dictionary=names,
+            write_statistics=["number"] if "number" in table.schema.names else False,
+            store_schema=True,
+        )
+    return written
+
+
+def read(path: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """A Parquet file as a table. Raises OSError, or ValueError naming the file when it is damaged."""
+    try:
+        with files.open_read(path) as stream:
+            return pq.ParquetFile(stream).read(columns=list(columns) if columns else None)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path}: not a whole Parquet file: {error}") from error
+
+
+def read_all(paths: Iterable[str], columns: Sequence[str]) -> Iterable[pa.Table]:
+    """The tables of several files, one after the other."""
+    for path in paths:
+        yield read(path, columns)
