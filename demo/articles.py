@@ -1,8 +1,8 @@
 """The hand-written pages: the small text format they are kept in, and its HTML.
 
-A file holds several articles. Each begins with a line ``%%% URL``, then ``name: value`` lines up to a blank line, then the
-body: paragraphs of one line each or several, ``## `` headings, ``- `` lists, ``> `` quotations, ``| a | b |`` tables, and
-``@ name | time | counters`` above each post of a forum thread.
+A file holds several articles. Each begins with a line ``%%% URL``, then ``name: value`` lines up to a blank line, then
+the body: paragraphs, ``## `` headings, ``- `` lists, ``> `` quotations, ``| a | b |`` tables, and above each post of a
+forum thread a line ``@ name | time | counters``. Blank lines stand between all of these.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def load_articles(folder: str) -> list[Article]:
 
 
 def parse(text: str, name: str) -> Iterator[Article]:
-    """The articles of one file. Raises ValueError, naming the file, for a header line without a colon or a missing title."""
+    """The articles of one file. Raises ValueError, naming it, for a header line without a colon or no title."""
     for part in re.split(r"^%%% ", text, flags=re.MULTILINE)[1:]:
         head, _, body = part.partition("\n\n")
         url, *lines = head.split("\n")
@@ -113,7 +113,10 @@ def _block(block: str) -> str:
         return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rest}\n</tbody>\n</table>"
     if first.startswith("@ "):
         who, when, counters = (part.strip() for part in first[2:].split("|"))
-        post = f'<div class="post-head"><a href="/user/{escape(who)}">{escape(who)}</a> <time>{escape(when)}</time></div>'
-        foot = f'<div class="post-foot"><span>{escape(counters)}</span> <a href="#reply">Reply</a> <a href="#r">Report</a></div>'
+        post = (
+            f'<div class="post-head"><a href="/user/{escape(who)}">{escape(who)}</a> <time>{escape(when)}</time></div>'
+        )
+        links = '<a href="#reply">Reply</a> <a href="#report">Report</a>'
+        foot = f'<div class="post-foot"><span>{escape(counters)}</span> {links}</div>'
         return f"{post}\n<p>{escape(' '.join(lines[1:]))}</p>\n{foot}"
     return f"<p>{escape(chr(10).join(lines))}</p>"

@@ -18,7 +18,16 @@ from demo.warc import Capture, key, warc_file
 _CRAWL_FILES = 3
 _CODE = {
     "stdlib-network.tar.gz": ("asyncio", "email", "http", "json", "urllib", "wsgiref", "xml"),
-    "stdlib-tools.tar.gz": ("collections", "concurrent", "ctypes", "curses", "importlib", "logging", "sqlite3", "unittest"),
+    "stdlib-tools.tar.gz": (
+        "collections",
+        "concurrent",
+        "ctypes",
+        "curses",
+        "importlib",
+        "logging",
+        "sqlite3",
+        "unittest",
+    ),
 }
 """Packages of the standard library by archive; the modules outside packages are shared out between the two."""
 _NOT_CODE_OF_OURS = ("_sysconfigdata", "_sysconfig_vars", "sitecustomize", "usercustomize")
@@ -28,8 +37,8 @@ _NOT_CODE_OF_OURS = ("_sysconfigdata", "_sysconfig_vars", "sitecustomize", "user
 def make(out: Path) -> dict[str, int]:
     """Write the input below ``out``, which is made when missing; returns the size in bytes of each file by its name.
 
-    The files are ``web/demo-*.warc.gz``, ``wikipedia/demowiki.xml.bz2``, ``books/*.txt`` and ``code/*.tar.gz``. Takes some
-    ten seconds. Raises OSError when ``out`` can't be written.
+    The files are ``web/demo-*.warc.gz``, ``wikipedia/demowiki.xml.bz2``, ``books/*.txt``, ``code/*.tar.gz``. It takes
+    some fifteen seconds. Raises OSError when ``out`` can't be written.
     """
     files = {
         **_web(),
@@ -59,7 +68,7 @@ def _web() -> dict[str, bytes]:
 
 
 def _archive(name: str, packages: tuple[str, ...]) -> bytes:
-    """Sources of the standard library as a repository's archive: sorted, without times, owners and modes of this machine."""
+    """Sources of the standard library as a repository's archive: sorted, without times and owners of this machine."""
     library = Path(sysconfig.get_path("stdlib"))
     share = sorted(_CODE).index(name)
     modules = [path for path in library.glob("*.py") if key(path.name) % len(_CODE) == share]

@@ -1,6 +1,6 @@
 """Documentation of the standard library as HTML, by pydoc: real technical prose that every Python installation carries.
 
-The rendering runs in an interpreter of its own (``rendered``), started without site packages and with a fixed hash seed, so
+The rendering runs in an interpreter of its own (``rendered``), without site packages and with a fixed hash seed, so
 that neither the caller's imports nor its environment can change a byte. Run as a script, this file writes the pages to
 standard output as JSON lines.
 """
@@ -25,11 +25,11 @@ from typing import Any
 
 # Left out: what opens windows or browsers, starts programs when imported, or is no documentation.
 _SKIPPED = frozenset(
-    "antigravity distutils ensurepip idlelib lib2to3 pydoc_data pyexpat.errors sitecustomize test this tkinter turtle turtledemo "
-    "usercustomize venv".split()
+    {"antigravity", "distutils", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "pyexpat.errors", "sitecustomize"}
+    | {"test", "this", "tkinter", "turtle", "turtledemo", "usercustomize", "venv"}
 )
 _LARGEST_PAGE = 300_000
-"""Characters; a handful of modules (signal tables, socket) are larger and would only make the demo slow."""
+"""Characters; a few modules are larger and would only make the demo slow."""
 _ENCODINGS_KEPT = 3
 """Of the hundred codec modules, whose pages are all alike, every third is enough."""
 _ADDRESS = re.compile(r"(?: |&nbsp;)at(?: |&nbsp;)0x[0-9a-fA-F]+")
@@ -55,7 +55,7 @@ class _Renderer(pydoc.HTMLDoc):
         return None
 
     def docother(self, object: Any, name: str | None = None, mod: Any = None, *ignored: Any) -> str:
-        # Module data may hold the environment, search paths or the time zone; plain named constants are the same anywhere.
+        # Module data may hold the environment, search paths or the time zone; named constants are the same anywhere.
         if name and name.isupper() and type(object) in (bool, int, float):
             return f"<strong>{name}</strong> = {object!r}"
         return f"<strong>{name}</strong>: {type(object).__name__}" if name else type(object).__name__
@@ -69,8 +69,7 @@ def rendered() -> list[Page]:
         [sys.executable, "-B", "-P", "-s", "-S", str(Path(__file__).resolve())],
         env=environment,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,  # modules made for other systems say so there; shown only with a failure
+        capture_output=True,  # modules made for other systems say so on standard error; that is no failure
         check=True,
     )
     # Lines end in \n alone: JSON leaves separators such as U+2028 inside its strings.

@@ -19,9 +19,10 @@ _CRAWL_SECONDS = 10 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """One URL as a crawler met it. ``coding`` names how the body travelled: gzip, chunked, both with a plus, or nothing.
+    """One URL as a crawler met it.
 
-    ``damage`` makes the record a broken one: "corrupt" spoils bytes inside its member, "truncated" cuts the member short.
+    ``coding`` names how the body travelled: "gzip", "chunked", "gzip+chunked", "identity", or empty where it may vary.
+    ``damage`` makes the record a broken one: "corrupt" spoils bytes inside its member, "truncated" cuts the member off.
     """
 
     url: str
@@ -42,7 +43,7 @@ def key(text: str) -> int:
 
 def warc_file(name: str, captures: Iterable[Capture]) -> bytes:
     """The bytes of a ``.warc.gz`` file with these captures in order; ``name`` goes into its first record."""
-    about = f"software: corpusmill demo\r\nformat: WARC File Format 1.1\r\nisPartOf: corpusmill-demo\r\nhostname: {name}\r\n"
+    about = "software: corpusmill demo\r\nformat: WARC File Format 1.1\r\nisPartOf: corpusmill-demo\r\n"
     fields = [("WARC-Filename", name), ("Content-Type", "application/warc-fields")]
     members = [_member(_record("warcinfo", name, about.encode(), fields))]
     for capture in captures:
@@ -68,7 +69,9 @@ def _records(capture: Capture) -> Iterator[bytes]:
     response = _record_id("response", capture.url, payload)
     if capture.with_request:
         host, _, path = capture.url.split("://", 1)[1].partition("/")
-        request = f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: corpusmill-demo\r\nAccept-Encoding: gzip\r\n\r\n"
+        request = (
+            f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: corpusmill-demo\r\nAccept-Encoding: gzip\r\n\r\n"
+        )
         fields = [target, ("Content-Type", "application/http; msgtype=request"), ("WARC-Concurrent-To", response)]
         yield _record("request", capture.url, request.encode(), fields)
     sent, headers = _encoded(capture)
@@ -114,7 +117,11 @@ def _record(kind: str, url: str, block: bytes, fields: list[tuple[str, str]], re
         ("WARC-Block-Digest", _digest(block)),
         ("Content-Length", str(len(block))),
     ]
-    return ("WARC/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in head) + "\r\n").encode() + block + b"\r\n\r\n"
+    return (
+        ("WARC/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in head) + "\r\n").encode()
+        + block
+        + b"\r\n\r\n"
+    )
 
 
 def _record_id(kind: str, url: str, content: bytes) -> str:

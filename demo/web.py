@@ -1,18 +1,17 @@
 """The demo's web: every page that the made-up crawler met, from careful essays to broken archives.
 
-All pages of Python's documentation come from ``demo.pydoc_pages``, all else from the hand-written files of ``demo/pages``
-and from the few lines below that derive copies, indexes and oddities from them.
+Python's documentation comes from ``demo.pydoc_pages``, all else from the hand-written files of ``demo/pages`` and from
+the few lines below that derive copies, indexes and oddities from them.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from demo import wiki
 from demo.articles import HERE, Article, Site, blocks, load_articles, load_sites, to_html
@@ -60,9 +59,16 @@ def _travelled(capture: Capture) -> Capture:
     return replace(capture, coding=coding, with_request=capture.with_request or chance // 12 % 10 == 0)
 
 
-def _page(site: Site, url: str, title: str, content: str, *, template: str = "", charset: str = "utf-8", **more: object) -> str:
+def _page(
+    site: Site, url: str, title: str, content: str, *, template: str = "", charset: str = "utf-8", **more: object
+) -> str:
     return _TEMPLATES.get_template(f"{template or site.template}.html").render(
-        site=site, title=title, content=Markup(content), charset=charset, canonical=url, **more  # noqa: S704 - our own HTML
+        site=site,
+        title=title,
+        content=Markup(content),  # noqa: S704 - HTML made here
+        charset=charset,
+        canonical=url,
+        **more,
     )
 
 
@@ -99,9 +105,15 @@ def _articles(articles: list[Article], sites: dict[str, Site]) -> Iterator[Captu
 
 
 def _links(articles: Iterable[Article], teasers: bool = False) -> list[Link]:
-    return [
-        Link(one.url, one.title, blocks(one.body)[0][:160] + " …" if teasers else "") for one in articles if one.title
-    ][: _RELATED if not teasers else None]
+    return [Link(one.url, one.title, _teaser(one) if teasers else "") for one in articles][
+        : _RELATED if not teasers else None
+    ]
+
+
+def _teaser(article: Article) -> str:
+    """The beginning of an article, without the line that heads a forum post."""
+    first = blocks(article.body)[0]
+    return (first.partition("\n")[2] if first.startswith("@ ") else first)[:160] + " …"
 
 
 def _mirrors(articles: list[Article], sites: dict[str, Site]) -> Iterator[Capture]:
@@ -124,7 +136,7 @@ def _mirrors(articles: list[Article], sites: dict[str, Site]) -> Iterator[Captur
 
 
 def _edited(body: str, note: str, chance: int) -> str:
-    """The text with one small change of three kinds: an added note, a paragraph less, or two paragraphs changed over."""
+    """The text with a small change of one of three kinds: a note added, a paragraph dropped, two paragraphs swapped."""
     parts = blocks(body)
     where = chance // 3 % (len(parts) - 1) + 1
     if chance % 3 == 0:
@@ -141,7 +153,9 @@ def _wiki_mirrors() -> Iterator[Article]:
     """Articles of the demo's wiki as a mirror on the web shows them: the same document from two sources."""
     for title in wiki.MIRRORED:
         body = wiki.plain_text(title)
-        yield Article(f"https://demopedia.example/wiki/{quote(title.replace(' ', '_'))}", title, body, {"tags": "Encyclopedia"})
+        yield Article(
+            f"https://demopedia.example/wiki/{quote(title.replace(' ', '_'))}", title, body, {"tags": "Encyclopedia"}
+        )
 
 
 def _indexes(articles: list[Article], sites: dict[str, Site]) -> Iterator[Capture]:
@@ -153,7 +167,12 @@ def _indexes(articles: list[Article], sites: dict[str, Site]) -> Iterator[Captur
         url = f"https://{host}/"
         yield Capture(url, _page(site, url, site.name, "", template="index", related=_links(own, True)).encode())
         url = f"https://{host}/sitemap"
-        yield Capture(url, _page(site, url, site.name, "", template="index", related=[Link(one.url, one.title) for one in own]).encode())
+        yield Capture(
+            url,
+            _page(
+                site, url, site.name, "", template="index", related=[Link(one.url, one.title) for one in own]
+            ).encode(),
+        )
         tags = sorted({tag.strip() for one in own for tag in one.fields.get("tags", "").split(",") if tag.strip()})
         for tag in tags[:4]:
             url = f"https://{host}/tag/{quote(tag)}"
@@ -193,10 +212,12 @@ def _tables(site: Site) -> Iterator[Capture]:
         for hour in range(72):
             chance = key(f"{station} {hour}")
             rows.append(
-                f"| {hour:02d} | {chance % 240 / 10 - 4:.1f} | {chance // 240 % 60 + 40} | {chance // 20000 % 150 / 10:.1f} "
-                f"| {chance // 900000 % 50 + 985} |"
+                f"| {hour:02d} | {chance % 240 / 10 - 4:.1f} | {chance // 240 % 60 + 40} "
+                f"| {chance // 20000 % 150 / 10:.1f} | {chance // 900000 % 50 + 985} |"
             )
-        yield Capture(url, _page(site, url, f"Station {station + 1:03d}, last three days", to_html("\n".join(rows))).encode())
+        yield Capture(
+            url, _page(site, url, f"Station {station + 1:03d}, last three days", to_html("\n".join(rows))).encode()
+        )
 
 
 def _oddities(articles: list[Article]) -> Iterator[Capture]:
@@ -207,7 +228,13 @@ def _oddities(articles: list[Article]) -> Iterator[Capture]:
     missing = small % (b"Not found", b"404: this page has moved or never was")
     yield Capture(f"{host}/no-such-page", missing, status="404 Not Found", with_request=True)
     yield Capture(f"{host}/busy", small % (b"Busy", b"503: try again later"), status="503 Service Unavailable")
-    yield Capture(f"{host}/old-address", b"", status="301 Moved Permanently", headers=(("Location", first.url),), coding="identity")
+    yield Capture(
+        f"{host}/old-address",
+        b"",
+        status="301 Moved Permanently",
+        headers=(("Location", first.url),),
+        coding="identity",
+    )
     yield Capture(f"{host}/pixel.gif", _PIXEL, "image/gif", coding="identity")
     yield Capture(f"{host}/robots.txt", b"User-agent: *\nDisallow: /search\n", "text/plain")
     yield Capture(f"{host}/feed.json", b'{"items": [], "title": "Field Notes"}', "application/json")
@@ -218,15 +245,22 @@ def _oddities(articles: list[Article]) -> Iterator[Capture]:
     yield Capture(f"{host}/no-type", _same_as(articles[1]), "")
     readings = " ".join(f"reading {number:05d} is {key(str(number)) % 1000};" for number in range(20_000))
     yield Capture(
-        "https://stationlog.example/all-in-one-line", f"<html><body><p>{readings}</p></body></html>".encode(), coding="chunked"
+        "https://stationlog.example/all-in-one-line",
+        f"<html><body><p>{readings}</p></body></html>".encode(),
+        coding="chunked",
     )
     nested = b"<div>" * 3000 + b"A page that opens three thousand boxes." + b"</div>" * 3000
     yield Capture("https://best-deals-247.example/boxes", b"<html><body>" + nested + b"</body></html>")
-    lost = _same_as(Article("https://oldharbour.example/damaged", "A page that the disk has eaten", "A record with spoiled bytes. " * 90))
+    lost = _same_as(
+        Article(
+            "https://oldharbour.example/damaged", "A page that the disk has eaten", "A record with spoiled bytes. " * 90
+        )
+    )
     yield Capture("https://oldharbour.example/damaged", lost, damage="corrupt", coding="identity")
     yield Capture("https://oldharbour.example/cut-short", lost, damage="truncated", coding="identity")
 
 
 def _same_as(article: Article) -> bytes:
-    title = re.sub(r"[<>&]", "", article.title)
-    return f"<html><head><title>{title}</title></head><body><article>{to_html(article.body)}</article></body></html>".encode()
+    title = escape(article.title)
+    content = to_html(article.body)
+    return f"<html><head><title>{title}</title></head><body><article>{content}</article></body></html>".encode()

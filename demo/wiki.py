@@ -6,7 +6,7 @@ import base64
 import bz2
 import hashlib
 from datetime import UTC, datetime, timedelta
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, quoteattr
 
 import mwparserfromhell
 
@@ -36,11 +36,14 @@ def dump() -> bytes:
 
 
 def plain_text(title: str) -> str:
-    """The paragraphs of an article without markup, tables, notes and templates. Raises ValueError for an unknown title."""
+    """The paragraphs of an article, without markup, tables, notes and templates. Raises ValueError if there is none."""
     for article in load_articles("wiki"):
         if article.title == title:
             code = mwparserfromhell.parse(article.body)
-            for node in [*code.filter_templates(recursive=False), *code.filter_tags(matches=_is_dropped, recursive=False)]:
+            for node in [
+                *code.filter_templates(recursive=False),
+                *code.filter_tags(matches=_is_dropped, recursive=False),
+            ]:
                 code.remove(node)
             lines = [line.strip() for line in code.strip_code().split("\n")]
             return "\n\n".join(line for line in lines if line and not line.startswith("Category:"))
@@ -60,12 +63,23 @@ def _page(number: int, article: Article) -> str:
     if target:
         text = f"#REDIRECT [[{target}]]\n{text}".rstrip()
     sha1 = base64.b32encode(hashlib.sha1(text.encode(), usedforsecurity=False).digest()).decode().lower()
-    redirect = f'    <redirect title="{escape(target)}" />\n' if target else ""
-    return (
-        f"  <page>\n    <title>{escape(article.title)}</title>\n    <ns>{namespace}</ns>\n    <id>{number}</id>\n{redirect}"
-        f"    <revision>\n      <id>{number + 1000}</id>\n      <timestamp>{edited.strftime('%Y-%m-%dT%H:%M:%SZ')}</timestamp>\n"
-        "      <contributor>\n        <username>Demo editor</username>\n        <id>7</id>\n      </contributor>\n"
-        "      <model>wikitext</model>\n      <format>text/x-wiki</format>\n"
-        f'      <text bytes="{len(text.encode())}" xml:space="preserve">{escape(text)}</text>\n'
-        f"      <sha1>{sha1}</sha1>\n    </revision>\n  </page>\n"
-    )
+    redirect = f"    <redirect title={quoteattr(target)} />\n" if target else ""
+    return f"""\
+  <page>
+    <title>{escape(article.title)}</title>
+    <ns>{namespace}</ns>
+    <id>{number}</id>
+{redirect}    <revision>
+      <id>{number + 1000}</id>
+      <timestamp>{edited.strftime("%Y-%m-%dT%H:%M:%SZ")}</timestamp>
+      <contributor>
+        <username>Demo editor</username>
+        <id>7</id>
+      </contributor>
+      <model>wikitext</model>
+      <format>text/x-wiki</format>
+      <text bytes="{len(text.encode())}" xml:space="preserve">{escape(text)}</text>
+      <sha1>{sha1}</sha1>
+    </revision>
+  </page>
+"""

@@ -13,15 +13,17 @@ Raffel et al. 2020 as released in TensorFlow Datasets (``text/c4_utils.py``, ``c
 
 What is left, joined by single newlines, is the text; with fewer than ``min_sentences`` sentences the page goes.
 
-Made wider than the original, which drops every Chinese page: ``。！？`` with the quotes and brackets that close after them
-are end marks too, and in the word count of a line each character of a script without spaces is a word. Other deviations:
-sentences are ours and not Punkt's; blank lines vanish without being counted; a page with both "lorem ipsum" and ``{`` is
-always removed for the former. Bad words are the filter ``keywords``, the limit of 190,000 characters is ``length``.
+Made wider than the original, which drops every Chinese page: ``。！？`` with the quotes and brackets that close after
+them are end marks too, and in the word count of a line each character of a script without spaces is a word. Other
+deviations: sentences are ours and not Punkt's; blank lines vanish without being counted; a page with both "lorem
+ipsum" and ``{`` is always removed for the former. Bad words are the filter ``keywords``, the limit of 190,000
+characters is ``length``.
 """
 
-# The paper says 3 words a line and 5 sentences a page and speaks of braces anywhere on a page; datatrove and Dolma follow
-# the paper, DCLM the code. datatrove also counts the words before it cuts citations and takes "'" for an end mark.
-# FineWeb runs this filter without the end mark rule, and therefore loses every page with a brace on any longer line.
+# The paper says 3 words a line and 5 sentences a page and speaks of braces anywhere on a page; datatrove and Dolma
+# follow the paper, DCLM the code. datatrove also counts the words before it cuts citations and takes "'" for an end
+# mark. FineWeb runs this filter without the end mark rule, and therefore loses every page with a brace on any longer
+# line.
 
 from __future__ import annotations
 
@@ -60,10 +62,9 @@ class C4(Filter):
         Signal("c4.sentences", 0, math.inf, "sentences of the lines kept"),
     )
 
-    terminal_punctuation: bool = True
-    """Whether lines need an end mark (step 3); FineWeb sets false."""
-    min_words_per_line: int = Field(default=5, ge=0)
-    max_word_length: int = Field(default=1_000, gt=0)
+    terminal_punctuation: bool = Field(True, description="whether lines need an end mark (step 3); FineWeb: false")
+    min_words_per_line: int = Field(5, ge=0)
+    max_word_length: int = Field(1_000, gt=0)
     max_lorem_ipsum: int | None = 0
     max_curly_brackets: int | None = 0
     min_sentences: int | None = 3
@@ -112,7 +113,7 @@ class C4(Filter):
             line = _CITATION.sub("", line)
         if self.terminal_punctuation and not _ends(line):
             return "c4.lines_no_end_mark", line
-        if _count_words(line) < self.min_words_per_line:
+        if not _has_words(line, self.min_words_per_line):
             return "c4.lines_too_short", line
         if policies or javascript:
             lower = line.lower()
@@ -126,15 +127,15 @@ class C4(Filter):
 
 
 def _ends(line: str) -> bool:
-    if line.endswith(_END_MARKS) and not line.endswith("..."):
+    if line.endswith(_END_MARKS):
+        return not line.endswith("...")
+    return not line.isascii() and _FULL_WIDTH_END.search(line[-8:]) is not None  # closing marks do not pile up higher
+
+
+def _has_words(line: str, count: int) -> bool:
+    """Whether a line has so many white-space words, each character of a script without spaces being one."""
+    if len(line.split(None, count)) >= count:
         return True
-    return not line.isascii() and _FULL_WIDTH_END.search(line) is not None
-
-
-def _count_words(line: str) -> int:
-    """White-space words, but each character of a script without spaces is a word."""
-    count = len(line.split())
     if line.isascii():
-        return count
-    unspaced = len(_UNSPACED.findall(line))
-    return count if not unspaced else unspaced + len(_UNSPACED.sub(" ", line).split())
+        return False
+    return len(_UNSPACED.findall(line)) + len(_UNSPACED.sub(" ", line).split(None, count)) >= count

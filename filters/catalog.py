@@ -80,8 +80,8 @@ def _default(field: FieldInfo) -> str:
 def _rules(filter_class: type[Filter]) -> list[tuple[str, str]]:
     """Reason and condition of every rule that the filter can have, with the name of the setting that is its threshold.
 
-    To learn which setting that is, the filter is made with a number of its own for each threshold, which then turns up in
-    the rules.
+    To learn which setting that is, the filter is made with a number of its own for each threshold, which then turns
+    up in the rules.
     """
     values: dict[str, Any] = {}
     names: dict[float, str] = {}

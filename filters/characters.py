@@ -1,7 +1,7 @@
 """What every Unicode character is for the segmenters: word-break class, letter, space, sentence end, folded form.
 
-The properties come from the Unicode database of the ``regex`` package (word and sentence break) and of Python itself (case
-and decomposition), as arrays indexed by code point, made once per process.
+The properties come from the Unicode database of the ``regex`` package (word and sentence break) and of Python itself
+(case and decomposition), as arrays indexed by code point, made once per process.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ STOP: Final = 1 << 10  # ends a sentence where white space follows
 FULL_STOP: Final = 1 << 11  # ends a sentence whatever follows (full-width and CJK marks)
 CLOSER: Final = 1 << 12  # quotes and brackets that still belong to the sentence they close
 PICTOGRAPH: Final = 1 << 13
+OPENER: Final = 1 << 14  # of the closers those that may also open: “ closes a German quotation and opens an English one
 
 _FLAG_PATTERNS: Final = {
     ALNUM: r"[\p{L}\p{N}]",
@@ -58,9 +59,10 @@ _FLAG_PATTERNS: Final = {
     LOWER: r"\p{Lowercase}",
     UPPER: r"\p{Uppercase}",
     STOP: r"[\p{SB=STerm}\p{SB=ATerm}…]",
-    FULL_STOP: r"[。！？；｡]",  # noqa: RUF001
-    CLOSER: r"[\p{SB=Close}\"'”’»」』）】》]",  # noqa: RUF001
+    FULL_STOP: r"[。！？；｡]",
+    CLOSER: r"[\p{SB=Close}\"'”’»」』）】》]",
     PICTOGRAPH: r"\p{Extended_Pictographic}",
+    OPENER: r"[\p{Ps}\p{Pi}]",
 }
 
 _SURROGATES: Final = range(0xD800, 0xE000)

@@ -1,7 +1,7 @@
 """Rules for source code: what is minified, generated, encoded data or a mere document is no code to learn from.
 
-The Stack and StarCoder (Kocetkov et al. 2022, Li et al. 2023; ``preprocessing`` in bigcode-project/bigcode-dataset), over
-lines as ``str.splitlines`` gives them:
+The Stack and StarCoder (Kocetkov et al. 2022, Li et al. 2023; ``preprocessing`` in bigcode-project/bigcode-dataset),
+over lines as ``str.splitlines`` gives them:
 
 * longest line and mean line length in characters; share of letters and digits in the text;
 * an XML declaration in the first 100 characters: the file is XML whatever its name says. Not measured for XML and XSLT;

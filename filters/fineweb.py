@@ -11,9 +11,10 @@ End marks are the characters that Unicode calls Sentence_Terminal: 172 in Unicod
 quotes nor the ellipsis ``…`` are among them, so that a line of dialogue that ends with a quote has no end mark.
 """
 
-# datatrove lists 159 end marks of an older Unicode. It tests lines as they are, so that a space after the full stop hides
-# it and indentation makes a line longer; ours are stripped. Its words include punctuation marks, ours do not: our
-# newlines_per_word is some tenth higher. Its first version also counted quotes as end marks and blank lines as lines.
+# datatrove lists 159 end marks of an older Unicode. It tests lines as they are, so that a space after the full stop
+# hides it and indentation makes a line longer; ours are stripped. Its words include punctuation marks, ours do not:
+# our newlines_per_word is some tenth higher. Its first version also counted quotes as end marks and blank lines as
+# lines.
 
 from __future__ import annotations
 
@@ -51,8 +52,7 @@ class FineWeb(Filter):
     max_short_lines: float | None = 0.67
     max_duplicate_characters: float | None = 0.01
     max_newlines_per_word: float | None = 0.3
-    short_line: int = Field(default=30, ge=0)
-    """The longest line that counts as short, in characters."""
+    short_line: int = Field(30, ge=0, description="the longest line that counts as short, in characters")
 
     def measure(self, document: Document) -> Mapping[str, float]:
         """Statistics of the lines' ends and lengths."""

@@ -4,8 +4,8 @@ Rae et al. 2021, appendix A.1.1, measured as DCLM does (``content_filters.py`` w
 
 * ``words``: Unicode words that begin with a letter or digit; punctuation is not a word.
 * The other word statistics are over white-space words (``str.split``): mean length; symbols (occurrences of ``#``,
-  ``...``, ``. . .`` and ``…`` together) by words; share of the words that contain a letter; stop words, by occurrence and in
-  lower case.
+  ``...``, ``. . .`` and ``…`` together) by words; share of the words that contain a letter; stop words, by occurrence
+  and in lower case.
 * Lines are stripped, empty ones dropped: share that starts with one of ``● • * -``, share that ends with ``...``,
   ``. . .`` or ``…``.
 
@@ -136,9 +136,11 @@ def _count_words(points: Array, flags: Array, lower: Array, stop_words: Array) -
         if flag & SPACE:
             if inside:
                 count += 1
-                alphabetic += has_letter
+                if has_letter:
+                    alphabetic += 1
                 position = np.searchsorted(stop_words, running)
-                stops += position < len(stop_words) and stop_words[position] == running
+                if position < len(stop_words) and stop_words[position] == running:
+                    stops += 1
             inside = has_letter = False
             running = np.uint64(0)
         else:
@@ -146,7 +148,8 @@ def _count_words(points: Array, flags: Array, lower: Array, stop_words: Array) -
             letters += 1
             has_letter = has_letter or flag & ALPHA != 0
             running = mix(running, np.uint64(lower[point]))
-        symbols += point == HASH or point == ELLIPSIS
+        if point in (HASH, ELLIPSIS):
+            symbols += 1
         if point == FULL_STOP:
             dots += 1
             spaced_dots = spaced_dots + 1 if spaced_dots % 2 == 0 else 1
@@ -169,12 +172,14 @@ def _count_lines(points: Array, starts: Array, stops: Array) -> tuple[int, int]:
     for k in range(len(starts)):
         start = np.int64(starts[k])
         stop = np.int64(stops[k])
-        bullets += points[start] in BULLETS
+        if points[start] in BULLETS:
+            bullets += 1
         if points[stop - 1] == ELLIPSIS:
             ellipses += 1
         elif points[stop - 1] == FULL_STOP:
             step = 1 if stop - start > 1 and points[stop - 2] == FULL_STOP else 2
             dotted = stop - start > 2 * step and points[stop - 1 - step] == FULL_STOP
             dotted = dotted and points[stop - 1 - 2 * step] == FULL_STOP
-            ellipses += dotted and (step == 1 or (points[stop - 2] == BLANK and points[stop - 4] == BLANK))
+            if dotted and (step == 1 or (points[stop - 2] == BLANK and points[stop - 4] == BLANK)):
+                ellipses += 1
     return bullets, ellipses

@@ -7,19 +7,19 @@ tests:
 * Lines lie between newlines, paragraphs between two newlines; stripped, empty ones dropped. *Duplicate* are all members
   of a group of equal ones, the first included. Shares are of the number, and of the characters, of lines or paragraphs.
 * Words are Unicode words that begin with a letter or digit, as they are written; n-grams of them are measured in
-  characters of words, as a share of the characters of all words. ``top_n_gram``: the most frequent n-gram's length times
-  its count, of ties the longest, 0 if nothing occurs twice; overlapping occurrences count, so it may exceed 1.
+  characters of words, as a share of the characters of all words. ``top_n_gram``: the most frequent n-gram's length
+  times its count, of ties the longest, 0 if nothing occurs twice; overlapping occurrences count, so it may exceed 1.
   ``duplicate_n_grams``: the words that lie in any n-gram occurring twice, each once.
 
 A text shorter than n words repeats no n-gram: 0. Without any word (or line) the signals are left out. DCLM also drops
 the empty page here; we leave that to ``gopher_quality``.
 """
 
-# The thresholds are the same everywhere, the filters are not. datatrove and RedPajama count only the repeats after the
-# first, datatrove relative to all characters, white space included, Dolma per white-space word; datatrove and Dolma give
-# an n-gram that occurs ONCE a score too, so that they drop short clean texts in which nothing is repeated. NeMo Curator
-# drops texts with fewer than n words, and its ties depend on the hash seed. Dolma's released configuration misspells the
-# names of the top n-grams: those rules never fired.
+# The thresholds are the same everywhere, the filters are not. datatrove and RedPajama count only the repeats after
+# the first, datatrove relative to all characters, white space included, Dolma per white-space word; datatrove and
+# Dolma give an n-gram that occurs ONCE a score too, so that they drop short clean texts in which nothing is repeated.
+# NeMo Curator drops texts with fewer than n words, and its ties depend on the hash seed. Dolma's released
+# configuration misspells the names of the top n-grams: those rules never fired.
 
 from __future__ import annotations
 

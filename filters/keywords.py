@@ -1,10 +1,10 @@
 """Blocked words and phrases: how often they occur, and in every how many words.
 
-Lists are one entry a line, as LDNOOBW's ("List of Dirty, Naughty, Obscene, and Otherwise Bad Words", which C4 uses); two
-small ones of spam words come with the filter. Case does not matter, and white space in a phrase is any white space. An
-entry counts where neither end lies inside a word; for scripts without spaces (Han, kana, Thai, Lao, Khmer, Burmese) it
-counts wherever it occurs. Of overlapping entries the first counts, and the longest of those. All entries are looked for
-at once, by one automaton in one pass (RE2), however long the lists are.
+Lists are one entry a line, as LDNOOBW's ("List of Dirty, Naughty, Obscene, and Otherwise Bad Words", which C4 uses);
+two small ones of spam words come with the filter. Case does not matter, and white space in a phrase is any white
+space. An entry counts where neither end lies inside a word; for scripts without spaces (Han, kana, Thai, Lao, Khmer,
+Burmese) it counts wherever it occurs. Of overlapping entries the first counts, and the longest of those. All entries
+are looked for at once, by one automaton in one pass (RE2), however long the lists are.
 """
 
 # C4 and DCLM remove a page for a single bad word, which also removes much medicine and law; Data-Juicer allows 4.5 % of

@@ -1,16 +1,17 @@
 """Language identification by fastText: labels every document, and keeps the languages that are wanted.
 
-The model is lid.176 (Joulin et al. 2016, "Bag of Tricks for Efficient Text Classification"; 176 languages, ISO 639 codes),
-by default the compressed ``lid.176.ftz``. The threshold 0.65 is that of FineWeb, RefinedWeb and DCLM; the score is that of
-the best label for the text with newlines read as spaces.
+The model is lid.176 (Joulin et al. 2016, "Bag of Tricks for Efficient Text Classification"; 176 languages, ISO 639
+codes), by default the compressed ``lid.176.ftz``. The threshold 0.65 is that of FineWeb, RefinedWeb and DCLM; the
+score is that of the best label for the text with newlines read as spaces.
 
-Only the beginning of the text is read (``prefix`` characters). Unless its best label, whichever that is, scores ``SURE``
-above ``min_score``, the first ``max_characters`` are read instead. On 1,370 pages of extraction benchmarks this decides
-"English or not" as the whole text does in all cases but one, at a fifth of the price (twice the prefix: the same one).
+Only the beginning of the text is read (``prefix`` characters). Unless its best label, whichever that is, scores
+``SURE`` above ``min_score``, the first ``max_characters`` are read instead. On 1,370 pages of extraction benchmarks
+this decides "English or not" as the whole text does in all cases but one, at a fifth of the price (twice the prefix:
+the same one).
 """
 
-# CCNet keeps scores from 0.5 up and so does Dolma; NeMo Curator takes 0.3. datatrove, DCLM and CCNet read the whole text;
-# CCNet and one of datatrove's filters remove newlines, which joins the words around them.
+# CCNet keeps scores from 0.5 up and so does Dolma; NeMo Curator takes 0.3. datatrove, DCLM and CCNet read the whole
+# text; CCNet and one of datatrove's filters remove newlines, which joins the words around them.
 
 from __future__ import annotations
 
@@ -37,13 +38,11 @@ class Language(Filter):
         Signal("language.kept_score", 0, 1, "that score if the language is one of those to keep, else 0"),
     )
 
-    keep: tuple[str, ...] = ()
-    """Languages to keep, as the model names them (en, zh, de, …); none given: all are kept, and only labelled."""
+    keep: tuple[str, ...] = Field((), description="languages as the model names them (en, zh, …); none: all are kept")
     min_score: float | None = 0.65
-    model: str | None = None
-    """Path of a fastText model with language labels; null: lid.176.ftz."""
-    prefix: int = Field(default=1_024, gt=0)
-    max_characters: int = Field(default=20_000, gt=0)
+    model: str | None = Field(None, description="path of a fastText model with language labels; null: lid.176.ftz")
+    prefix: int = Field(1_024, gt=0, description="characters that are read at first")
+    max_characters: int = Field(20_000, gt=0, description="characters that are read in case of doubt")
 
     def prepare(self) -> None:
         """Loads the model, and checks that it knows the languages to keep."""

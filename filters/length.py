@@ -1,9 +1,9 @@
 """Bounds on the length of a document, in characters and in words.
 
-``length.characters`` is the number of code points, ``length.words`` that of Unicode words which begin with a letter or
-digit (a Han character is a word). All bounds are inclusive: a document of exactly ``min_words`` words is kept. Anchors with
-such a rule: CCNet (300 characters), Dolma's books and Wikipedia (25 words), C4 (at most 190,000 characters); none is on by
-default but the shortest one that is useful, one character.
+``length.characters`` is the number of code points, ``length.words`` that of Unicode words which begin with a letter
+or digit (a Han character is a word). All bounds are inclusive: a document of exactly ``min_words`` words is kept.
+Anchors with such a rule: CCNet (300 characters), Dolma's books and Wikipedia (25 words), C4 (at most 190,000
+characters); none is on by default but the shortest one that is useful, one character.
 """
 
 from __future__ import annotations

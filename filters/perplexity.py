@@ -1,18 +1,19 @@
 """Perplexity under an n-gram language model: how surprising the text is for a model of good text.
 
 Wenzek et al. 2020 (CCNet): every line that is not blank is scored by KenLM with sentence begin and end; perplexity is
-10^(-score / length), where score is the sum of the lines' log10 probabilities and length that of their tokens + 1 (the
-sentence end). Low is like the training text; very low is often boilerplate. Thresholds mean something for one model only,
-so there is no default: for its own English model CCNet calls up to 340 "head" and up to 520 "middle".
+10^(-score / length), where score is the sum of the lines' log10 probabilities and length that of their tokens + 1
+(the sentence end). Low is like the training text; very low is often boilerplate. Thresholds mean something for one
+model only, so there is no default: for its own English model CCNet calls up to 340 "head" and up to 520 "middle".
 
-``normalize`` does what CCNet does before it splits: lower case; accents dropped (NFD without marks); every digit is 0;
-typographic and full-width punctuation becomes ASCII; control characters vanish. Tokens are what is between white space
-(``tokens: space``) or Unicode words without punctuation (``tokens: word``, which makes Han characters tokens); the model
-must have been trained on the same.
+``normalize`` does what CCNet does before it splits: lower case; accents dropped (NFD without marks); every digit is
+0; typographic and full-width punctuation becomes ASCII; control characters vanish. Tokens are what is between white
+space (``tokens: space``) or Unicode words without punctuation (``tokens: word``, which makes Han characters tokens);
+the model must have been trained on the same.
 """
 
-# CCNet removes newlines before it splits, which joins the words around them, and reads the full-width 1 as a quote; ours
-# does neither. CCNet's own models expect SentencePiece pieces. DCLM and Data-Juicer score the document as a single line.
+# CCNet removes newlines before it splits, which joins the words around them, and reads the full-width 1 as a quote;
+# ours does neither. CCNet's own models expect SentencePiece pieces. DCLM and Data-Juicer score the document as a
+# single line.
 
 from __future__ import annotations
 

@@ -29,14 +29,14 @@ UNSPACED_SCRIPTS: Final = ("Han", "Hiragana", "Katakana", "Hangul", "Bopomofo", 
 LONG_VOWEL: Final = 0x30FC
 """The mark of Japanese long vowels: a letter after kana, a dash between digits. It is read as a hyphen."""
 
-# Image bytes of characters outside ASCII: white space and marks that telephone numbers are written with, other letters.
-PHONE_MARK, OTHER_LETTER, OTHER_MARK = 0x83, ord("z"), 0
+# Image bytes of characters outside ASCII: the marks that telephone numbers are written with, those of them that may also
+# announce an extension, other letters, all else.
+PHONE_MARK, EXTENSION_MARK, OTHER_LETTER, OTHER_MARK = 0x83, 0x84, ord("z"), 0
 NEWLINE, HYPHEN, ZERO, DOT, COLON, A = (ord(character) for character in "\n-0.:A")
 # What phonenumbers allows between the digits of a number and before the first of them.
 _PHONE_MARKS: Final = (
-    r"\u2010-\u2015\u2053\u2212\u223c\uff0d\uff5e"  # dashes and tildes
+    r"\u2010-\u2015\u2053\u2212\u223c\uff0d"  # dashes and tildes
     r"\xa0\xad\u200b\u2060\u3000\uff0e\uff0f\uff08\uff09\uff3b\uff3d"  # spaces, full-width stop, slash and brackets
-    r"\uff03"  # full-width #
 )
 # The letters of its words for an extension (ext, extn, extension, int, anexo, доб), by the byte that stands for them.
 _EXTENSION_LETTERS: Final = {
@@ -68,9 +68,10 @@ _IP = re.compile(
     rb"|(?<![0-9A-Za-z_:])(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]"  # full IPv6
 )
 _PHONE_CLUSTER = re.compile(
-    rb"[0-9](?:(?:[-x() .\[\]/~\x83]{1,4}"  # marks between the digits of a number
-    rb"|;ext=|[ \t,\x83]*+(?:e?xt(?:ensi[oz]{1,2})?n?|dob|anexo|int|[x#~])?+[:.]?+[ \t,\x83-]*+"  # an extension
-    rb")?[0-9])*",
+    rb"[0-9]+(?:(?:[-x() .\[\]/~\x83\x84]{1,4}"  # marks between the digits of a number
+    rb"|;ext=|[ \t,\x83]*+(?:e?xt(?:ensi[oz]{1,2})?n?|dob|anexo|int|[x#~\x84])[:.]?+[ \t,\x83-]*+"  # an extension
+    rb"|[- ]++(?=[0-9]{1,6}#)"
+    rb")[0-9]+){0,99}",
     re.IGNORECASE,
 )
 
@@ -140,6 +141,7 @@ def _image_of_character() -> NDArray[np.uint8]:
 
     mark(regex.compile(r"\w+"), OTHER_LETTER)
     mark(re.compile(f"[{_PHONE_MARKS}]"), PHONE_MARK)
+    mark(re.compile("[＃～]"), EXTENSION_MARK)
     mark(regex.compile("[" + "".join(rf"\p{{{script}}}" for script in UNSPACED_SCRIPTS) + "]+"), NEWLINE)
     for letter, written in _EXTENSION_LETTERS.items():
         mark(re.compile(f"[{written}]", re.IGNORECASE), ord(letter))
@@ -244,7 +246,8 @@ def _words_around(
 def phone_clusters(image: bytes) -> Iterator[Cluster]:
     """Digits that one telephone number may hold, extension included, with the marks that may lead it.
 
-    Call it for a text that has a run of ``MIN_PHONE_DIGITS``; clusters with fewer digits are left out.
+    Call it for a text that has a run of ``MIN_PHONE_DIGITS``. A row of more than a hundred groups of digits is cut after
+    the hundredth, to bound what it may cost; there is no telephone number in such a row but by chance.
     """
     previous = 0
     for match in _PHONE_CLUSTER.finditer(image):

@@ -24,18 +24,18 @@ from presidio_analyzer.predefined_recognizers import (
     PhoneRecognizer,
 )
 
-from filters.pii_gates import MIN_PHONE_DIGITS
-
+MIN_DIGITS: Final = 7
 MIN_UNBROKEN_DIGITS: Final = 9
 """The shortest national numbers that people write in one piece have nine digits (Spain); shorter ones are mostly figures."""
-
-MAX_GROUPS_JOINED: Final = 12
-"""Digits in more groups than this go to every region: looking for the numbers that they may form would take longer."""
+MAX_DIGITS: Final = 25
+"""More than any number has: 17 as phonenumbers allows, a country code of 3, a prefix of 5 to dial abroad."""
+ABROAD: Final = ("00", "011")
+"""How international numbers begin where they have no plus (in most countries, in North America)."""
 
 _LEAD = re.compile(r"[(\[（［+＋]")
 _EXTENSION = re.compile(r"[^\W\d_]|[#;,]")
 _DIGITS = re.compile(r"\d+")
-_LONE_DIGIT = re.compile(r"(?<![\d(（])\d(?![\d)）])")
+_PLUS = re.compile(r"[+＋]")
 _DAY, _MONTH, _YEAR = r"(?:0?[1-9]|[12]\d|3[01])", r"(?:0?[1-9]|1[0-2])", r"(?:1[5-9]|20)\d\d"
 _DATE = re.compile(
     rf"{_YEAR}(?P<a>[-./]){_MONTH}(?P=a){_DAY}"
@@ -152,22 +152,27 @@ class _Region:
 
     def analyze(self, text: str) -> list[RecognizerResult]:
         results = self._recognizer.analyze(text, [])
-        return [result for result in results if plausible_phone(text[result.start : result.end])]
+        return [result for result in results if plausible_phone(text, result.start, result.end)]
 
-    def may_match(self, numbers: list[str] | None) -> bool:
-        """Whether one of these digit sequences may be a number here; None stands for too many to tell."""
-        return numbers is None or self._national is None or any(map(self._national.fullmatch, numbers))
+    def may_match(self, numbers: set[str]) -> bool:
+        """Whether one of these sequences of digits may be a number here."""
+        return bool(numbers) if self._national is None else any(map(self._national.fullmatch, numbers))
 
 
-def _possible_numbers(groups: list[str]) -> list[str] | None:
-    """The digits of every stretch of neighbouring groups that is long enough; None where there are too many groups."""
-    if len(groups) > MAX_GROUPS_JOINED:
-        return None
-    joined = ("".join(groups[start:end]) for start in range(len(groups)) for end in range(start + 1, len(groups) + 1))
-    numbers = [digits for digits in joined if len(digits) >= MIN_PHONE_DIGITS]
-    if all(map(str.isascii, numbers)):
-        return numbers
-    return [phonenumbers.normalize_digits_only(digits) for digits in numbers]
+def _possible_numbers(text: str, first: int, last: int) -> set[str]:
+    """The digits of every stretch of groups in ``text[first:last]`` that may be a number and would be plausible as one."""
+    groups = list(_DIGITS.finditer(text, first, last))
+    numbers = set()
+    for index, group in enumerate(groups):
+        international = (index == 0 and _PLUS.search(text, 0, first)) or group[0].startswith(ABROAD)
+        digits = ""
+        for other in groups[index:]:
+            digits += other[0]
+            if len(digits) > MAX_DIGITS or (digits != group[0] and not international and _is_lone(other)):
+                break
+            if len(digits) >= (MIN_DIGITS if international or digits != group[0] else MIN_UNBROKEN_DIGITS):
+                numbers.add(digits)
+    return numbers if all(map(str.isascii, numbers)) else set(map(phonenumbers.normalize_digits_only, numbers))
 
 
 class PlausiblePhoneRecognizer:
@@ -190,12 +195,10 @@ class PlausiblePhoneRecognizer:
 
         Tries are the regions tried and found wanting times the groups of digits: what the time goes by.
         """
-        written = text[first:last]
-        groups = _DIGITS.findall(written)
-        if sum(map(len, groups)) < MIN_PHONE_DIGITS or _DATE.fullmatch(written):
+        if _DATE.fullmatch(text, first, last):
             return [], 0
-        numbers = _possible_numbers(groups)
-        international = "+" in text[:first] or "＋" in text[:first]
+        numbers = _possible_numbers(text, first, last)
+        international = bool(numbers and _PLUS.search(text, 0, first))
         found: list[RecognizerResult] = []
         tries = 0
         for place, region in enumerate(self._regions):
@@ -207,28 +210,41 @@ class PlausiblePhoneRecognizer:
             # Where a number takes the whole cluster, other regions can only find parts of it, which count as duplicates.
             if any(r.end >= last and r.start <= first and not _LEAD.search(text, 0, r.start) for r in results):
                 break
-            tries += len(groups)
+            tries += len(_DIGITS.findall(text))
         return EntityRecognizer.remove_duplicates(found), tries
 
 
-def plausible_phone(written: str) -> bool:
+def plausible_phone(text: str, start: int, end: int) -> bool:
     """Whether what phonenumbers accepts as a number of some region is not more likely another figure.
 
-    Not taken for telephone numbers: fewer than seven digits (without the extension); fewer than nine in one piece; dates
-    and ranges of years; dotted quads; groups of a single digit, except as the first group, in brackets, or in a number
-    with international prefix (a row of a table reads ``2194 1 0 10 17``).
+    Not taken for telephone numbers: parts of a longer sequence of digits; fewer than seven digits (without the
+    extension); fewer than nine in one piece; dates and ranges of years; dotted quads; groups of a single digit, except as
+    the first group, in brackets, or in a number with international prefix (a row of a table reads ``2194 1 0 10 17``).
     """
-    extension = _EXTENSION.search(written)
-    number = written[: extension.start()] if extension else written
-    groups = _DIGITS.findall(number)
-    digits = sum(map(len, groups))
-    international = number.lstrip("([（［").startswith(("+", "＋", "00", "011"))
-    if digits < MIN_PHONE_DIGITS or (len(groups) == 1 and digits < MIN_UNBROKEN_DIGITS and not international):
+    extension = _EXTENSION.search(text, start, end)
+    end_of_number = extension.start() if extension else end
+    groups = list(_DIGITS.finditer(text, start, end_of_number))
+    if not groups or _splits_digits(text, start) or _splits_digits(text, end):
         return False
-    bare = number.strip()
-    if _DATE.fullmatch(bare) or _DOTTED_QUAD.fullmatch(bare):
+    first, last = groups[0].start(), groups[-1].end()
+    international = bool(_PLUS.search(text, start, first)) or groups[0][0].startswith(ABROAD)
+    digits = sum(len(group[0]) for group in groups)
+    if digits < (MIN_DIGITS if international or len(groups) > 1 else MIN_UNBROKEN_DIGITS):
         return False
-    return international or not any(match.start() > bare.find(groups[0]) for match in _LONE_DIGIT.finditer(bare))
+    if _DATE.fullmatch(text, first, last) or _DOTTED_QUAD.fullmatch(text, first, last):
+        return False
+    return international or not any(map(_is_lone, groups[1:]))
+
+
+def _splits_digits(text: str, place: int) -> bool:
+    """Whether there is a digit on both sides of a place in the text."""
+    return 0 < place < len(text) and text[place - 1].isdecimal() and text[place].isdecimal()
+
+
+def _is_lone(group: re.Match[str]) -> bool:
+    """Whether a group of digits is a single one and not in brackets, as the zero in ``+44 (0)20`` is."""
+    start, end = group.span()
+    return end - start == 1 and not (start and group.string[start - 1] in "(（" and group.string[end : end + 1] in ")）")
 
 
 class Recognizer(Protocol):

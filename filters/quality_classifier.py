@@ -1,12 +1,13 @@
 """A fastText classifier of quality: how sure it is that the text is like the good examples it was trained on.
 
-The score is the probability of one label for the text with newlines read as spaces. DCLM-Baseline keeps what scores at
-least 0.018112 with its classifier (positives OpenHermes 2.5 and ELI5; label ``__label__hq``), about the best tenth of its
-pages; GPT-3 and RedPajama had the like. The threshold belongs to the model: draw yours from a sample's distribution.
+The score is the probability of one label for the text with newlines read as spaces. DCLM-Baseline keeps what scores
+at least 0.018112 with its classifier (positives OpenHermes 2.5 and ELI5; label ``__label__hq``), about the best tenth
+of its pages; GPT-3 and RedPajama had the like. The threshold belongs to the model: draw yours from a sample's
+distribution.
 """
 
-# NeMo Curator follows GPT-3 and keeps when a random Pareto number exceeds 1 - score, drawn from a global generator; ours is
-# a plain threshold. datatrove removes newlines, which joins the words around them.
+# NeMo Curator follows GPT-3 and keeps when a random Pareto number exceeds 1 - score, drawn from a global generator;
+# ours is a plain threshold. datatrove removes newlines, which joins the words around them.
 
 from __future__ import annotations
 

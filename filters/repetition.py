@@ -74,7 +74,7 @@ def _repeats(starts: Array, stops: Array, hashes: Array) -> tuple[int, int, int,
     later = 0
     later_characters = 0
     for i in range(size):
-        length = np.int64(stops[i]) - np.int64(starts[i])
+        length: Any = np.int64(stops[i]) - np.int64(starts[i])
         total_characters += length
         slot = hashes[i] & mask
         while first[slot] and hashes[first[slot] - 1] != hashes[i]:
@@ -95,7 +95,7 @@ def _repeats(starts: Array, stops: Array, hashes: Array) -> tuple[int, int, int,
 
 @njit(cache=True)
 def _ngram_characters(starts: Array, stops: Array, hashes: Array) -> tuple[int, Array]:
-    """One pass for each n, over those positions only whose (n-1)-gram occurs elsewhere: no other n-gram can be repeated."""
+    """One pass for each n, over the positions whose (n-1)-gram occurs elsewhere: no other n-gram can be repeated."""
     size = len(hashes)
     before = np.empty(size + 1, np.int64)  # characters of the words before each word
     before[0] = 0

@@ -38,6 +38,7 @@ from filters.characters import (
     MID_NUM_LET,
     NEWLINE,
     NUMERIC,
+    OPENER,
     OTHER,
     PICTOGRAPH,
     REGIONAL,
@@ -61,7 +62,7 @@ class Spans(NamedTuple):
     starts: Array
     stops: Array
 
-    def __len__(self) -> int:  # type: ignore[override]  # the number of segments, not of fields
+    def __len__(self) -> int:  # the number of segments, not of fields
         return int(self.starts.shape[0])
 
 
@@ -72,7 +73,7 @@ class Words(NamedTuple):
     stops: Array
     hashes: Array
 
-    def __len__(self) -> int:  # type: ignore[override]
+    def __len__(self) -> int:
         return int(self.starts.shape[0])
 
 
@@ -83,7 +84,7 @@ class Lines(NamedTuple):
     stops: Array
     hashes: Array
 
-    def __len__(self) -> int:  # type: ignore[override]
+    def __len__(self) -> int:
         return int(self.starts.shape[0])
 
 
@@ -110,17 +111,17 @@ def paragraphs(points: Array) -> Lines:
 def sentences(points: Array) -> Spans:
     """The sentences of a text given as code points.
 
-    A sentence ends at a newline; after ``。！？；`` and their kin with the quotes that close there; and after ``. ! ? …``
-    and other scripts' marks with the closing quotes, where white space follows, unless the next letter is lower case or
-    the mark is a full stop after a single capital (an initial) or a known abbreviation. Sentences are stripped; a stretch
-    without any letter or digit belongs to no sentence.
+    A sentence ends at a newline; after ``。！？；`` and their kin with the quotes that close there; and after ``.``,
+    ``!``, ``?``, ``…`` and other scripts' marks with the closing quotes, where white space follows, unless the next
+    letter is lower case or the mark is a full stop after a single capital (an initial) or a known abbreviation.
+    Sentences are stripped; a stretch without any letter or digit belongs to no sentence.
     """
     return Spans(*_sentences(points, characters.flags(), _abbreviations()))
 
 
 def folded_hashes(points: Array, found: Words) -> Array:
     """A 64-bit hash of each word after folding (case, diacritics, digits; ``characters.folds``): uint64, one a word."""
-    return _folded(points, found.starts, found.stops, characters.folds())  # type: ignore[no-any-return]
+    return _folded(points, found.starts, found.stops, characters.folds())
 
 
 def white_space_words(points: Array) -> tuple[int, int]:
@@ -147,11 +148,11 @@ def _hash(points: Array, start: int, stop: int) -> np.uint64:
 
 
 @njit(cache=True)
-def _breaks(points: Array, flags: Array, i: int, before: int, previous: int, regional: int) -> bool:  # noqa: C901
+def _breaks(points: Array, flags: Array, i: int, before: int, previous: int, regional: int) -> bool:
     """Whether a word boundary lies before character i.
 
-    ``previous`` and ``before`` are the classes of the last two characters that WB4 does not ignore, ``regional`` the number
-    of regional indicators in a row up to here. The rule numbers are those of UAX #29, Unicode 15.1.
+    ``previous`` and ``before`` are the classes of the last two characters that WB4 does not ignore, ``regional`` the
+    number of regional indicators in a row up to here. The rule numbers are those of UAX #29, Unicode 15.1.
     """
     flag = flags[points[i]]
     current = flag & CLASS_BITS
@@ -253,7 +254,7 @@ def _words(points: Array, flags: Array) -> tuple[Array, Array, Array]:
 
 @njit(cache=True)
 def _blocks(points: Array, flags: Array, newlines: int) -> tuple[Array, Array, Array]:
-    """Stripped non-empty stretches between runs of exactly ``newlines`` newlines taken from the left (``str.split``)."""
+    """Stripped non-empty stretches between runs of exactly ``newlines`` newlines, from the left (``str.split``)."""
     size = len(points)
     capacity = size // 2 + 1  # a segment has a character, and so has what divides two of them
     starts = np.empty(capacity, np.uint32)
@@ -288,7 +289,7 @@ def _blocks(points: Array, flags: Array, newlines: int) -> tuple[Array, Array, A
 
 
 @njit(cache=True)
-def _sentences(points: Array, flags: Array, abbreviations: Array) -> tuple[Array, Array]:  # noqa: C901
+def _sentences(points: Array, flags: Array, abbreviations: Array) -> tuple[Array, Array]:
     size = len(points)
     capacity = size // 2 + 1  # a segment has a character, and so has what divides two of them
     starts = np.empty(capacity, np.uint32)
@@ -312,7 +313,8 @@ def _sentences(points: Array, flags: Array, abbreviations: Array) -> tuple[Array
                 ends = ends or bool(flags[points[end]] & FULL_STOP)
                 end += 1
             single_full_stop = points[mark] == 46 and end == mark + 1
-            while end < size and flags[points[end]] & CLOSER and not flags[points[end]] & SPACE:
+            # After a full-width mark no space need follow, so that a quote may well open the next sentence.
+            while end < size and flags[points[end]] & CLOSER and not (ends and flags[points[end]] & OPENER):
                 end += 1
             if not ends:
                 ends = end == size or bool(flags[points[end]] & SPACE)
@@ -365,7 +367,7 @@ def _abbreviated(points: Array, flags: Array, begin: int, mark: int, abbreviatio
     if length == 0 or length > 8:
         return False
     wanted = _hash(points, start, mark)
-    for known in abbreviations:  # noqa: SIM110 - numba compiles a loop, not a generator
+    for known in abbreviations:  # noqa: SIM110 - numba compiles no generators
         if known == wanted:
             return True
     return False
@@ -400,9 +402,9 @@ def _split_words(points: Array, flags: Array) -> tuple[int, int]:
 
 
 _ABBREVIATIONS: Final = (
-    "Mr Mrs Ms Dr Prof Rev Hon St Sr Jr Gen Col Capt Lt Sgt Gov Sen Rep Pres vs etc e.g i.e cf al ca approx Fig fig No no "
-    "Nr nr Vol vol pp p Art Inc Ltd Co Corp dept Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Mt Ave Blvd Rd a.m p.m "
-    "U.S U.K z.B d.h u.a usw bzw Hr Fr Frl Str M Mme Mlle Sra Srta Dra Ud"
+    "Mr Mrs Ms Dr Prof Rev Hon St Sr Jr Gen Col Capt Lt Sgt Gov Sen Rep Pres vs etc e.g i.e cf al ca approx "
+    "Fig fig No no Nr nr Vol vol pp p Art Inc Ltd Co Corp dept Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov "
+    "Dec Mt Ave Blvd Rd a.m p.m U.S U.K z.B d.h u.a usw bzw Hr Fr Frl Str M Mme Mlle Sra Srta Dra Ud"
 )
 """Words after which a full stop ends no sentence: titles, months, common English, German, French and Spanish ones."""
 

@@ -1,15 +1,16 @@
 """Blocked addresses: by domain, by whole word, by part of a word.
 
-* ``url.blocked`` is 1 if the host, or a domain that it lies in, is in a list of domains (``shop.example.org`` is blocked by
-  ``example.org``). Lists are one domain a line, as those of UT1 Toulouse, which FineWeb and RefinedWeb use.
+* ``url.blocked`` is 1 if the host, or a domain that it lies in, is in a list of domains (``shop.example.org`` is
+  blocked by ``example.org``). Lists are one domain a line, as those of UT1 Toulouse, which FineWeb and RefinedWeb
+  use.
 * ``url.words`` counts hits in the whole address in lower case: runs of letters and digits that are a blocked word, and
   occurrences of blocked sub-words with ``-`` and ``.`` taken out, so that ``free-ca.sino`` is seen (RefinedWeb, DCLM).
 
 A document without an address has no signal, so books are not judged.
 """
 
-# datatrove blocks a subdomain only if it is listed itself, and compares its extra words with their case. DCLM and datatrove
-# know "soft" words too, of which it takes two: set max_words to 1.
+# datatrove blocks a subdomain only if it is listed itself, and compares its extra words with their case. DCLM and
+# datatrove know "soft" words too, of which it takes two: set max_words to 1.
 
 from __future__ import annotations
 

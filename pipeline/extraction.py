@@ -42,8 +42,8 @@ def undo_encodings(body: bytes, headers: Mapping[str, str], limit: int) -> bytes
 
     ``headers`` have lower-case names; repeated headers are joined by commas. Known are chunked, gzip, deflate (with and
     without zlib's wrapper), br and zstd, also stacked. A body that is not in the coding its header names is taken as it
-    is; of a damaged or cut one that part is returned which could be read. Raises UnreadableRecord where the body unpacks
-    to more than ``limit`` bytes.
+    is; of a damaged or cut one that part is returned which could be read. Raises UnreadableRecord where the body
+    unpacks to more than ``limit`` bytes.
     """
     for name in ("transfer-encoding", "content-encoding"):
         codings = [coding.strip() for coding in headers.get(name, "").lower().split(",")]
@@ -55,7 +55,7 @@ def undo_encodings(body: bytes, headers: Mapping[str, str], limit: int) -> bytes
 
 
 def _unchunked(body: bytes, limit: int) -> bytes:
-    """Undo chunked transfer. What follows a size that can't be one is kept as it is: it is more likely text than size."""
+    """Undo chunked transfer. What stands where a size should and is none is kept as it is, to the end."""
     pieces: list[bytes] = []
     at = 0
     while size_line := _CHUNK_SIZE.match(body, at):
@@ -151,7 +151,7 @@ def _unzstd(body: bytes, limit: int) -> bytes:
             if stream.eof:
                 break
     except zstandard.ZstdError:
-        pass  # noqa: S110 - what came before the damage is returned
+        pass  # what came before the damage is returned
     return output.whole()
 
 
@@ -182,7 +182,7 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def kind_of(content_type: str, payload: bytes) -> Literal["html", "plain", ""]:
-    """Whether a payload is HTML, plain text or neither, by its Content-Type and, where that is absent or a lie, its bytes.
+    """Whether a payload is HTML, plain text or neither, by its Content-Type and, where that is absent or lies, its bytes.
 
     A page that claims to be plain text or to be of no type is HTML if it begins like it; a page that claims to be text
     and begins with the magic number of something else, or holds NUL bytes where UTF-16 would not, is neither.
@@ -240,8 +240,8 @@ def decode(body: bytes, http_charset: str = "") -> tuple[str, str]:
     In this order: a byte order mark; the charset that the HTTP header names; the one that the page's ``meta`` (or XML
     declaration) names; the one detected by resiliparse (uchardet). Names are read as the WHATWG's encoding standard
     says, so ``iso-8859-1`` is windows-1252. A name that is unknown is passed over, and so is a charset by which more
-    than a fifth of the characters outside ASCII can't be decoded. One thing comes before names: bytes outside ASCII that
-    are valid UTF-8 are UTF-8, for no other charset yields that by chance.
+    than a fifth of the characters outside ASCII can't be decoded. One thing comes before names: bytes that are valid
+    UTF-8 are UTF-8, for text in another charset is not so by chance.
     """
     for mark, name in _MARKS:
         if body.startswith(mark):
@@ -303,8 +303,8 @@ def main_content(
     """The text of a page without navigation, advertising and the like; empty where nothing was found.
 
     Bytes are decoded (see ``decode``). A page is cut where it grows past ``MAX_HTML`` bytes or past what a parser can
-    take in bounded time (see ``affordable``). ``notes``, if given, gets ``charset`` and, of a page that was cut, ``cut``:
-    how many bytes of it were parsed. Raises what an extractor raises on a page that breaks it.
+    take in bounded time (see ``affordable``). ``notes``, if given, gets ``charset`` and, of a page that was cut,
+    ``cut``: how many bytes of it were parsed. Raises what an extractor raises on a page that breaks it.
     """
     notes = {} if notes is None else notes
     if isinstance(html, bytes) and (html.startswith(_UTF16_MARKS) or http_charset.lower().startswith("utf-16")):

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -107,15 +108,15 @@ def size_of(path: str) -> int | None:
         return None
 
 
-def remove_tree(path: str) -> None:
-    """Delete a folder and all it holds; one that does not exist is no error."""
-    if exists(path):
-        if is_remote(path):
+def remove(path: str) -> None:
+    """Delete a file, or a folder and all it holds; nothing there is no error."""
+    if is_remote(path):
+        if exists(path):
             _filesystems().delete([path])
-        else:
-            import shutil
-
-            shutil.rmtree(path)
+    elif Path(path).is_dir():
+        shutil.rmtree(path)
+    else:
+        Path(path).unlink(missing_ok=True)
 
 
 class _Counting(io.RawIOBase):
@@ -138,6 +139,9 @@ class _Counting(io.RawIOBase):
 
     def tell(self) -> int:
         return self.bytes
+
+    def flush(self) -> None:
+        self._stream.flush()
 
 
 @dataclass(slots=True)

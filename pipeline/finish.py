@@ -219,9 +219,9 @@ def _stretches(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 @functools.cache
-def redactor(settings: PiiSettings) -> Redactor:
-    """The redactor, once a process: its recognizers take a while to load."""
-    return Redactor(settings)
+def redactor(settings: str) -> Redactor:
+    """The redactor for settings given as JSON, once a process: its recognizers take a while to load."""
+    return Redactor(PiiSettings.model_validate_json(settings))
 
 
 class _RemovePersonalData(beam.DoFn):  # type: ignore[misc]
@@ -231,7 +231,7 @@ class _RemovePersonalData(beam.DoFn):  # type: ignore[misc]
         self._settings = settings
 
     def process(self, batch: Finished) -> Iterator[Finished]:
-        redact = redactor(self._settings).redact
+        redact = redactor(self._settings.model_dump_json()).redact
         going_on = []
         for document in batch.documents:
             pulse.at(batch.split, document.number & RECORD_MASK)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline import files
@@ -58,9 +58,8 @@ class Fates:
 
     def as_json(self) -> dict[str, Any]:
         """The fates as plain values, names sorted."""
-        return {
-            name: dict(sorted(value.items())) if isinstance(value, dict) else value for name, value in asdict(self).items()
-        }
+        by_name = {name: dict(sorted(getattr(self, name).items())) for name in ("removed", "failed", "facts")}
+        return {"read": self.read, "kept": self.kept, **by_name}
 
 
 def versions() -> dict[str, str]:

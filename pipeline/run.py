@@ -68,7 +68,7 @@ def run(recipe: Recipe, out: str, runner: Runner, display: Display, fresh: bool 
         written = page.write(recipe, layout, made)
         made["files"] = sorted([*made["files"], written], key=lambda one: one["path"])
         files.write_json(layout.manifest, made)
-        files.remove_tree(layout.work(""))
+        files.remove(layout.work(""))
         return made
 
 
@@ -170,9 +170,7 @@ def _clear(layout: Layout) -> None:
         "manifest.json", f"{STATE}/commits", f"{STATE}/stages", f"{STATE}/work", f"{STATE}/run.json",
     )  # fmt: skip
     for name in ours:
-        path = layout.path(name)
-        if files.exists(path):
-            files.remove_tree(path)
+        files.remove(layout.path(name))
 
 
 @contextlib.contextmanager

@@ -68,7 +68,7 @@ class TokenizerSettings(BaseModel):
 
 
 def train(texts: Iterable[str], settings: TokenizerSettings, progress: bool = False) -> Tokenizer:
-    """Train a byte-level BPE tokenizer: all 256 bytes in its alphabet, no normalisation: any string comes back whole.
+    """Train a byte-level BPE tokenizer: all 256 bytes in its alphabet, no normalisation; any string comes back.
 
     Texts are taken in the order given until ``settings.sample`` or ``settings.distinct`` is reached; ``sample_rank``
     says which documents to give. The texts taken make the same ``to_text``, to the byte, whatever their order, the
@@ -99,7 +99,7 @@ def train(texts: Iterable[str], settings: TokenizerSettings, progress: bool = Fa
     if size < settings.vocab_size:
         log.warning("the sample held too few pairs: a vocabulary of %d ids instead of %d", size, settings.vocab_size)
     for token in settings.special_tokens:
-        if [piece.value for piece in tokenizer.model.tokenize(_byte_characters(token))] == [token]:
+        if [piece.value for piece in tokenizer.model.tokenize(token)] == [token]:
             raise ValueError(f"special token {token!r} is also a word of the texts; choose one that no text contains")
     return tokenizer
 
@@ -175,11 +175,6 @@ def byte_alphabet() -> dict[str, int]:
     printable = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAC + 1), *range(0xAE, 0xFF + 1)]
     others = [byte for byte in range(BYTES) if byte not in set(printable)]
     return {chr(byte): byte for byte in printable} | {chr(BYTES + place): byte for place, byte in enumerate(others)}
-
-
-def _byte_characters(text: str) -> str:
-    characters = {byte: character for character, byte in byte_alphabet().items()}
-    return "".join(characters[byte] for byte in text.encode())
 
 
 def to_text(tokenizer: Tokenizer) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 
 TokenIds = NDArray[np.uint16] | NDArray[np.uint32]
 
-END_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "<eos>", "</s>", "[EOS]", "[SEP]")
+END_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "<eos>", "</s>")
 """What tokenizers call the token that ends a document; the first of them that is a special token is taken."""
 
 WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 """Unicode's White_Space property, which is ``\\s`` in the splits; ``str.isspace`` differs from it."""
+_WHITE_SPACE_RUN = re.compile(f"[{WHITE_SPACE}]*")
 _BLOCK = 1 << 15
 _NEVER = "<|never special|>"  # tiktoken looks at every byte for a special token unless it has one to look for
 
@@ -101,8 +103,7 @@ class Encoder:
         ids = self._tokenizer.get_vocab(with_added_tokens=True)
         self.vocabulary: int = max(ids.values(), default=-1) + 1
         """Ids run from 0 to one below this."""
-        self.dtype: np.dtype[Any] = np.dtype(np.uint16 if self.vocabulary <= 1 << 16 else np.uint32)
-        """What holds an id: uint16 up to 65,536 of them."""
+        self.dtype = id_type(self.vocabulary)
         self.end_of_text: int = ids[self._end_of_text_token(end_of_text)]
         self.reason = ""
         self._fast: Encoding | None = None
@@ -162,12 +163,8 @@ class Encoder:
         for token in END_OF_TEXT if wanted is None else (wanted,):
             if token in special:
                 return token
-        raise ValueError(
-            f"no special token {wanted!r} to end documents with"
-            if wanted
-            else "no special token that ends a document"
-            f"; special tokens of this tokenizer: {', '.join(special) or 'none'}"
-        )
+        missing = "that ends a document" if wanted is None else repr(wanted)
+        raise ValueError(f"no special token {missing}; this tokenizer has {', '.join(special) or 'none at all'}")
 
     def _prove(self) -> None:
         """Compare both libraries on ``PROBES``, pieces first, then ids. Raises _NeedsTokenizers where they differ."""
@@ -189,6 +186,11 @@ class Encoder:
                 raise _NeedsTokenizers(f"tiktoken has other ids for {probe[:40]!r}")
 
 
+def id_type(vocabulary: int) -> np.dtype[Any]:
+    """The type that holds the ids of a vocabulary of this size: uint16 up to 65,536 ids, then uint32."""
+    return np.dtype(np.uint16 if vocabulary <= 1 << 16 else np.uint32)
+
+
 def _encoding(split: str, ranks: dict[bytes, int]) -> Encoding:
     from tiktoken import Encoding
 
@@ -204,12 +206,12 @@ def _fast_ids(encoding: Encoding, text: str) -> NDArray[np.uint32]:
 def _tiktoken_parts(tokenizer: Tokenizer) -> tuple[str, dict[bytes, int]]:
     """The split and the ranks with which tiktoken has the same ids. Raises _NeedsTokenizers where there are none.
 
-    tokenizers merges the pair that comes first in its list of merges. tiktoken merges the pair whose bytes have the
-    lowest id, whichever two tokens they come from. These are the same where (1) merges are listed by the id that they
-    make, above the ids of their parts, and (2) every token, encoded alone, comes out as itself. For in both, what
-    happens between two places is what happens to that stretch alone, until a merge crosses one of them. So before
-    token T is made somewhere, its stretch has come to the same two parts as T alone, and by (2) these two are in the
-    list.
+    tokenizers merges the pair that comes first in its list of merges; tiktoken merges the pair whose bytes have the
+    lowest id, whichever two tokens they come from. The two do the same where (1) merges are listed by the id that they
+    make, and (2) every token, encoded alone, comes out as itself. For what happens between two places in a text is what
+    happens to that stretch alone, until a merge crosses one of them. So where two neighbours spell token T, their stretch
+    has come to the only two parts that T alone comes to before it is whole, and by (2) that pair is in the list. The pairs
+    that may be merged are then the same for both at every step, one for each token, and by (1) in the same order.
     """
     description = json.loads(tokenizer.to_str())
     model = description["model"]
@@ -230,9 +232,8 @@ def _tiktoken_parts(tokenizer: Tokenizer) -> tuple[str, dict[bytes, int]]:
 
     made = [first + second for first, second in model["merges"]]
     ids = [vocabulary[token] for token in made]
-    for (first, second), one, previous in zip(model["merges"], ids, [-1, *ids], strict=False):
-        if one < previous or any(len(part) > 1 and vocabulary[part] >= one for part in (first, second)):
-            raise _NeedsTokenizers(f"merges are not in the order of ids at {first!r} {second!r}")
+    if ids != sorted(ids):
+        raise _NeedsTokenizers("merges are not in the order of the ids that they make")
     tokens = dict.fromkeys([*alphabet, *made])
     if special := [token["content"] for token in description["added_tokens"] if token["content"] in tokens]:
         raise _NeedsTokenizers(f"special tokens that merges make: {special[:3]}")
@@ -248,13 +249,9 @@ def _tiktoken_parts(tokenizer: Tokenizer) -> tuple[str, dict[bytes, int]]:
 
 def _known_split(description: dict[str, Any] | None) -> str:
     """The split of a pre-tokenizer: GPT-2's inside ByteLevel, or one of ours before a ByteLevel that splits no more."""
-    steps = (
-        [description]
-        if description and description["type"] != "Sequence"
-        else (description or {}).get("pretokenizers", [])
-    )
-    last = steps[-1] if steps else {}
-    if last.get("type") != "ByteLevel" or last["add_prefix_space"]:
+    steps: list[dict[str, Any]] = [] if description is None else description.get("pretokenizers", [description])
+    last = steps[-1] if steps else {"type": "none"}
+    if last["type"] != "ByteLevel" or last["add_prefix_space"]:
         raise _NeedsTokenizers("the pre-tokenizer is not ByteLevel without a prefix space")
     if len(steps) == 1 and last["use_regex"]:
         return bpe.GPT2_SPLIT
@@ -287,7 +284,7 @@ def cut_at_white_space(text: str, newlines_cling: bool) -> Iterator[tuple[str, b
     start = 0
     while (block := _long_white_space(text, start)) >= 0:
         run = start + len(text[start:block].rstrip(WHITE_SPACE))
-        stop = len(text) - len(text[block:].lstrip(WHITE_SPACE))
+        stop = _end_of_white_space(text, block)
         lines = run
         if newlines_cling:
             if run > start and not _is_letter_or_number(text[run - 1]):
@@ -300,6 +297,12 @@ def cut_at_white_space(text: str, newlines_cling: bool) -> Iterator[tuple[str, b
         start = last
     if start < len(text):
         yield text[start:], False
+
+
+def _end_of_white_space(text: str, start: int) -> int:
+    match = _WHITE_SPACE_RUN.match(text, start)
+    assert match is not None
+    return match.end()
 
 
 def _is_letter_or_number(character: str) -> bool:

@@ -125,8 +125,8 @@ def _lines(
 ) -> Iterator[tuple[int, int, bytes, str]]:
     """The lines that begin in [start, stop): offset, length with its newline, the bytes, or why they were not kept.
 
-    ``read`` gives what follows byte ``start - 1`` (``start`` where that is 0): whether a line begins at ``start`` is told by
-    the byte before it. A line longer than ``max_bytes`` is passed over without being held.
+    ``read`` gives the bytes from ``start - 1`` on (from 0 where ``start`` is 0): whether a line begins at ``start`` is
+    told by the byte before it. A line longer than ``max_bytes`` is passed over without being held.
     """
     pieces: list[bytes] = []
     held = 0  # bytes in pieces

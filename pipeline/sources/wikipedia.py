@@ -1,8 +1,8 @@
 """Reads MediaWiki XML dumps: one document a page, its wikitext turned into prose.
 
 A dump is not parsed as one XML document. Pages are found by their tags in the byte stream and parsed one by one, so
-that memory stays at one page and damage costs the page it is in. Of a page with many revisions (a history dump) only the
-newest is held.
+that memory stays at one page and damage costs the page it is in. Of a page with many revisions (a history dump) only
+the newest is held.
 """
 
 from __future__ import annotations
