@@ -8,6 +8,7 @@ standard output as JSON lines.
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import os
 import pkgutil
@@ -145,8 +146,13 @@ def _without_machine(text: str) -> str:
     return text
 
 
+def _no_comments(object: object) -> None:
+    """Stands in for ``inspect.getcomments``, which parses the module again for each function without docstring."""
+
+
 def _main() -> None:
     sys.path = [folder for folder in sys.path if "site-packages" not in folder]
+    inspect.getcomments = _no_comments
     output = sys.stdout
     warnings.simplefilter("ignore")
     with Path(os.devnull).open("w") as nothing, redirect_stdout(nothing):

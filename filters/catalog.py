@@ -26,7 +26,7 @@ from filters import (  # noqa: F401 - importing a filter's module registers it
 )
 from filters.filter import FILTERS, Filter
 
-__all__ = ["FILTERS", "documentation", "load_plugins"]
+__all__ = ["FILTERS", "conditions", "documentation", "load_plugins"]
 
 
 def load_plugins(modules: Sequence[str]) -> None:
@@ -58,7 +58,7 @@ def _section(filter_class: type[Filter]) -> str:
     for signal in filter_class.signals:
         lines.append(f"| `{signal.name}` | {signal.low:g} to {signal.high:g} | {signal.meaning} |")
     lines += ["", "| Reason | Removes when |", "| --- | --- |"]
-    lines += [f"| `{reason}` | {condition} |" for reason, condition in _rules(filter_class)]
+    lines += [f"| `{reason}` | {condition} |" for reason, condition in conditions(filter_class)]
     return "\n".join(lines) + "\n"
 
 
@@ -77,7 +77,7 @@ def _default(field: FieldInfo) -> str:
     return f"`{value}`"
 
 
-def _rules(filter_class: type[Filter]) -> list[tuple[str, str]]:
+def conditions(filter_class: type[Filter]) -> list[tuple[str, str]]:
     """Reason and condition of every rule that the filter can have, with the name of the setting that is its threshold.
 
     To learn which setting that is, the filter is made with a number of its own for each threshold, which then turns

@@ -1,17 +1,18 @@
 """Finds personal data with presidio's pattern recognizers and writes placeholders in its place.
 
-E-mail addresses, telephone numbers, IP addresses, credit cards, IBANs, Chinese identity cards and mobile numbers. Names and
-street addresses are not looked for: that takes a language model for each language and a thousand times the time.
+E-mail addresses, telephone numbers, IP addresses, credit cards, IBANs, Chinese identity cards and mobile numbers. Names
+and street addresses are not looked for: that takes a language model for each language and a thousand times the time.
 
-The recognizers decide what is personal data (``filters.pii_recognizers``); cheap gates decide where it is worth while to
-ask them (``filters.pii_gates``). The result is what the recognizers find in the whole text, with two limits that keep the
-time of hostile texts linear, ``PHONE_TRIES`` and ``MAX_PASSES``. No value that was found is kept, logged or put in an error.
+The recognizers decide what is personal data (``filters.pii_recognizers``); cheap gates decide where it is worth while
+to ask them (``filters.pii_gates``). The result is what the recognizers find in the whole text, but for two limits
+that keep the time of hostile texts linear: ``PHONE_TRIES`` here, and the length of rows in
+``pii_gates.phone_clusters``. No value that was found is kept, logged or put in an error.
 """
 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -26,24 +27,25 @@ if TYPE_CHECKING:
 Entity = Literal["email", "phone", "ip", "credit_card", "iban", "cn_id", "cn_mobile"]
 ENTITIES: Final[tuple[Entity, ...]] = get_args(Entity)
 
-PHONE_TRIES: Final = 60_000
-"""What one text may cost in vain tries for telephone numbers, in groups of digits and regions (about a second).
+PHONE_TRIES: Final = 20_000
+"""What one text may cost in vain tries for telephone numbers, in groups of digits times regions: about a second.
 
-A text that spends them is a heap of figures; no more numbers are looked for in it. phonenumbers gives up likewise, after
-65,535 tries. Numbers that are found cost nothing, so a telephone directory is read to its end.
+A text that spends them is a heap of figures (web pages and books spend under a thousand), and no more numbers are
+looked for in it; phonenumbers itself gives up after 65,535 tries. Tries that find a number are free, so a telephone
+directory is read to its end.
 """
 
 MAX_PASSES: Final = 16
-"""A placeholder may lay bare what stood beside it (digits that ran on); so a text is read again until nothing is found."""
+"""A placeholder may lay bare what it stands beside (digits that ran on), so texts are read until nothing is found."""
 
 
 class PiiSettings(BaseModel):
     """What to remove, and what to write instead.
 
-    The recognizers' scores: 1.0 for what passes a check (e-mail addresses with a known domain, check digits of cards, IBANs
-    and identity cards), 0.7 and 0.5 for Chinese mobile numbers with and without country code, 0.6 for IP addresses, 0.5
-    for IBANs in lower case, 0.4 for telephone numbers. So the default ``min_score`` takes them all, 0.5 all but telephone
-    numbers.
+    The recognizers' scores: 1.0 for what passes a check (e-mail addresses with a known top-level domain; cards, IBANs
+    and identity cards with the right check digits), 0.7 and 0.5 for Chinese mobile numbers with and without country
+    code, 0.6 for IP addresses, 0.4 for telephone numbers. So the default ``min_score`` takes all of them, 0.5 all but
+    the last.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -72,7 +74,7 @@ class PiiSettings(BaseModel):
         for entity, text in placeholders.items():
             if any(character in "@:" or character.isdigit() for character in text):
                 raise ValueError(
-                    f"the placeholder of {entity}, {text!r}, has a digit, '@' or ':' and could be taken for personal data"
+                    f"placeholder {text!r} of {entity}: with a digit, '@' or ':' it may pass for personal data"
                 )
         return {entity: f"<{entity.upper()}>" for entity in ENTITIES} | placeholders
 
@@ -87,13 +89,13 @@ class Match(NamedTuple):
 
 
 class Redactor:
-    """Finds and replaces personal data as the settings say. ``prepare`` loads the recognizers, at the latest when needed."""
+    """Finds and replaces personal data as the settings say; keeps the recognizers and nothing of what it reads."""
 
     def __init__(self, settings: PiiSettings) -> None:
         self.settings = settings
         self._recognizers: dict[str, Recognizer] | None = None
 
-    def prepare(self) -> dict[str, Recognizer]:
+    def prepare(self) -> Mapping[str, Recognizer]:
         """Load the recognizers (this imports presidio: seconds) and return them by entity."""
         if self._recognizers is None:
             from filters.pii_recognizers import load_recognizers
@@ -110,14 +112,15 @@ class Redactor:
     def redact(self, text: str) -> tuple[str, dict[str, int]]:
         """The text with placeholders in place of personal data, and how many of each entity were replaced.
 
-        What is written depends on the entity alone. Redacting the result again changes nothing.
+        What is written depends on the entity alone. Redacting the result again changes nothing (short of texts made to
+        lay bare something new more than ``MAX_PASSES`` times).
         """
         counts: dict[Entity, int] = {}
         for _ in range(MAX_PASSES):
             matches = self.find(text)
             if not matches:
                 break
-            pieces = []
+            pieces: list[str] = []
             done = 0
             for match in matches:
                 pieces += text[done : match.start], self.settings.placeholders[match.entity]
@@ -178,7 +181,9 @@ def _windows(
 
 
 def resolve(candidates: Iterable[Match]) -> list[Match]:
-    """Matches that do not overlap, in order: the highest score first, then the longest, the earliest, by entity name."""
+    """Matches that do not overlap, in order. Of two that do, the higher score, the longer, the earlier is taken, or
+    else the one whose entity's name comes first.
+    """
     resolved: list[Match] = []
     overlapping: list[Match] = []
     end = 0

@@ -1,6 +1,6 @@
 """Where in a text personal data could stand: cheap scans that spare the recognizers all the rest.
 
-A recognizer reads tens of kilobytes a second, a gate hundreds of megabytes. Each gate proposes windows of the text such
+The recognizers together read about a megabyte a second, the gates a hundred. Each gate proposes windows of the text such
 that no match of its recognizer can cross a window's edge, with the characters around it that the recognizer's
 conditions look at. So running the recognizer over the windows alone finds what running it over the whole text finds.
 
@@ -29,8 +29,8 @@ UNSPACED_SCRIPTS: Final = ("Han", "Hiragana", "Katakana", "Hangul", "Bopomofo", 
 LONG_VOWEL: Final = 0x30FC
 """The mark of Japanese long vowels: a letter after kana, a dash between digits. It is read as a hyphen."""
 
-# Image bytes of characters outside ASCII: the marks that telephone numbers are written with, those of them that may also
-# announce an extension, other letters, all else.
+# Image bytes of characters outside ASCII: the marks that telephone numbers are written with, those of them that may
+# also announce an extension, other letters, all else.
 PHONE_MARK, EXTENSION_MARK, OTHER_LETTER, OTHER_MARK = 0x83, 0x84, ord("z"), 0
 NEWLINE, HYPHEN, ZERO, DOT, COLON, A = (ord(character) for character in "\n-0.:A")
 # What phonenumbers allows between the digits of a number and before the first of them.
@@ -246,8 +246,8 @@ def _words_around(
 def phone_clusters(image: bytes) -> Iterator[Cluster]:
     """Digits that one telephone number may hold, extension included, with the marks that may lead it.
 
-    Call it for a text that has a run of ``MIN_PHONE_DIGITS``. A row of more than a hundred groups of digits is cut after
-    the hundredth, to bound what it may cost; there is no telephone number in such a row but by chance.
+    Call it for a text that has a run of ``MIN_PHONE_DIGITS``. A row of more than a hundred groups of digits is cut
+    after the hundredth, to bound what it may cost; there is no telephone number in such a row but by chance.
     """
     previous = 0
     for match in _PHONE_CLUSTER.finditer(image):

@@ -1,7 +1,7 @@
 """The recognizers of personal data: presidio's, with the few rules that we add, and two for China.
 
-Importing this module imports presidio, and with it spaCy (no model): seconds and some hundred megabytes. So ``filters.pii``
-imports it only when a redactor is prepared.
+Importing this module imports presidio, and with it spaCy (no model): two seconds and sixty megabytes. So
+``filters.pii`` imports it only when a redactor is prepared.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import datetime
 import ipaddress
 import re
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import phonenumbers
 import tldextract
@@ -26,7 +26,7 @@ from presidio_analyzer.predefined_recognizers import (
 
 MIN_DIGITS: Final = 7
 MIN_UNBROKEN_DIGITS: Final = 9
-"""The shortest national numbers that people write in one piece have nine digits (Spain); shorter ones are mostly figures."""
+"""Shorter national numbers are rarely written in one piece; figures are."""
 MAX_DIGITS: Final = 25
 """More than any number has: 17 as phonenumbers allows, a country code of 3, a prefix of 5 to dial abroad."""
 ABROAD: Final = ("00", "011")
@@ -50,9 +50,10 @@ _DOTTED_QUAD = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 class DomainEmailRecognizer(EmailRecognizer):
     """presidio's e-mail addresses, judged by their domain alone and without the network.
 
-    As shipped the whole address goes to ``tldextract`` as if it were a URL, so that a slash or question mark in the local
-    part hides the domain (``?to=li@example.com`` is not found), and the list of top-level domains is fetched and kept in
-    the home folder. Here it is the list in the ``tldextract`` package, whose version is thus part of the result.
+    As shipped, the whole address goes to ``tldextract`` as if it were a URL, so that a slash or question mark in the
+    local part hides the domain (``?to=li@example.com`` is not found), and the list of top-level domains is fetched
+    and kept in the home folder. Here it is the list in the ``tldextract`` package, whose version is thus part of the
+    result.
     """
 
     def __init__(self) -> None:
@@ -100,7 +101,7 @@ class HostIpRecognizer(IpRecognizer):
 
 
 class CnIdRecognizer(PatternRecognizer):
-    """Numbers of Chinese resident identity cards: eighteen characters with a date of birth and a check digit (GB 11643)."""
+    """Numbers of Chinese resident identity cards: 18 characters with a date of birth and a check digit (GB 11643)."""
 
     WEIGHTS: Final = tuple(pow(2, 17 - place, 11) for place in range(17))
     CHECK_DIGITS: Final = "10X98765432"
@@ -137,11 +138,10 @@ class _Region:
 
     def __init__(self, region: str) -> None:
         self._recognizer = PhoneRecognizer(supported_regions=(region,))
-        own = PhoneMetadata.metadata_for_region(region)
+        own: Any = PhoneMetadata.metadata_for_region(region)
         # Regions that share a calling code share its numbers: a parser in one accepts those of the others.
-        shared = [
-            PhoneMetadata.metadata_for_region(r) for r in phonenumbers.COUNTRY_CODE_TO_REGION_CODE[own.country_code]
-        ]
+        regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[own.country_code]
+        shared: list[Any] = [PhoneMetadata.metadata_for_region(other) for other in regions]
         self._national: re.Pattern[str] | None = None
         # A region may rewrite its numbers while parsing (Argentina's mobile prefix); then digits alone tell nothing.
         if all(metadata.national_prefix_transform_rule is None for metadata in shared):
@@ -160,7 +160,7 @@ class _Region:
 
 
 def _possible_numbers(text: str, first: int, last: int) -> set[str]:
-    """The digits of every stretch of groups in ``text[first:last]`` that may be a number and would be plausible as one."""
+    """The digits of each stretch of groups in ``text[first:last]`` that would be plausible as a number."""
     groups = list(_DIGITS.finditer(text, first, last))
     numbers = set()
     for index, group in enumerate(groups):
@@ -178,8 +178,8 @@ def _possible_numbers(text: str, first: int, last: int) -> set[str]:
 class PlausiblePhoneRecognizer:
     """presidio's telephone numbers of several regions, without what ``plausible_phone`` takes for other figures.
 
-    presidio tries every region on every text; each try costs a tenth of a millisecond. ``analyze`` does so too, and
-    ``analyze_cluster`` gives the same for a short text around one possible number but tries only regions that can match.
+    presidio tries every region on the whole text, and so does ``analyze``. ``analyze_cluster`` finds the same in a
+    short text around one possible number, but tries only regions that can match: each takes a tenth of a millisecond.
     """
 
     def __init__(self, regions: Sequence[str]) -> None:
@@ -188,12 +188,12 @@ class PlausiblePhoneRecognizer:
     def analyze(self, text: str, entities: list[str]) -> list[RecognizerResult]:
         """The telephone numbers in the text; ``entities`` is there because presidio's recognizers have it."""
         found = [result for region in self._regions for result in region.analyze(text)]
-        return EntityRecognizer.remove_duplicates(found)  # type: ignore[no-any-return]
+        return EntityRecognizer.remove_duplicates(found)
 
     def analyze_cluster(self, text: str, first: int, last: int) -> tuple[list[RecognizerResult], int]:
-        """The telephone numbers in a text whose digits at ``[first, last)`` are the only ones that may be one; the tries.
+        """The telephone numbers in a text that can have one only at ``[first, last)``, and the tries that were in vain.
 
-        Tries are the regions tried and found wanting times the groups of digits: what the time goes by.
+        Tries are counted as regions without a number times groups of digits, which is what the time goes by.
         """
         if _DATE.fullmatch(text, first, last):
             return [], 0
@@ -207,7 +207,7 @@ class PlausiblePhoneRecognizer:
                 continue
             results = region.analyze(text)
             found += results
-            # Where a number takes the whole cluster, other regions can only find parts of it, which count as duplicates.
+            # Where a number takes the whole cluster, other regions can only find it or parts of it: duplicates.
             if any(r.end >= last and r.start <= first and not _LEAD.search(text, 0, r.start) for r in results):
                 break
             tries += len(_DIGITS.findall(text))
@@ -217,9 +217,10 @@ class PlausiblePhoneRecognizer:
 def plausible_phone(text: str, start: int, end: int) -> bool:
     """Whether what phonenumbers accepts as a number of some region is not more likely another figure.
 
-    Not taken for telephone numbers: parts of a longer sequence of digits; fewer than seven digits (without the
-    extension); fewer than nine in one piece; dates and ranges of years; dotted quads; groups of a single digit, except as
-    the first group, in brackets, or in a number with international prefix (a row of a table reads ``2194 1 0 10 17``).
+    Not taken for telephone numbers: parts of a longer sequence of digits; fewer than seven digits (without
+    extension); fewer than nine in one piece; dates and ranges of years; dotted quads; a group of a single digit,
+    unless it is the first group or in brackets (rows of tables read ``2194 1 0 10 17``). Numbers that begin with a
+    plus or a prefix to dial abroad need seven digits whichever way they are grouped.
     """
     extension = _EXTENSION.search(text, start, end)
     end_of_number = extension.start() if extension else end
@@ -244,7 +245,9 @@ def _splits_digits(text: str, place: int) -> bool:
 def _is_lone(group: re.Match[str]) -> bool:
     """Whether a group of digits is a single one and not in brackets, as the zero in ``+44 (0)20`` is."""
     start, end = group.span()
-    return end - start == 1 and not (start and group.string[start - 1] in "(（" and group.string[end : end + 1] in ")）")
+    return end - start == 1 and not (
+        start and group.string[start - 1] in "(（" and group.string[end : end + 1] in ")）"
+    )
 
 
 class Recognizer(Protocol):

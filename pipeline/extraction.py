@@ -182,7 +182,7 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def kind_of(content_type: str, payload: bytes) -> Literal["html", "plain", ""]:
-    """Whether a payload is HTML, plain text or neither, by its Content-Type and, where that is absent or lies, its bytes.
+    """Whether a payload is HTML, plain text or neither: by its Content-Type and, where that fails, by its bytes.
 
     A page that claims to be plain text or to be of no type is HTML if it begins like it; a page that claims to be text
     and begins with the magic number of something else, or holds NUL bytes where UTF-16 would not, is neither.
@@ -309,7 +309,14 @@ def main_content(
     notes = {} if notes is None else notes
     if isinstance(html, bytes) and (html.startswith(_UTF16_MARKS) or http_charset.lower().startswith("utf-16")):
         html, notes["charset"] = decode(html, http_charset)
-    data = html.encode("utf-8", "surrogatepass") if isinstance(html, str) else html
+    if isinstance(html, str):
+        try:
+            data = html.encode()
+        except UnicodeEncodeError:  # parsers refuse lone surrogates
+            data = html.encode("utf-8", "replace")
+            html = data.decode()
+    else:
+        data = html
     stop = affordable(data)
     if stop < len(data):
         notes["cut"] = str(stop)

@@ -16,15 +16,15 @@ import pyarrow as pa
 
 from filters.document import Document
 from filters.pii import PiiSettings, Redactor
-from pipeline import pulse, tables
+from pipeline import plan, pulse, tables
 from pipeline.dedup import stages
 from pipeline.dedup.runs import Rows
 from tokenizer import bpe
 from pipeline.layout import Layout
-from pipeline.plan import RECORD_BITS, Plan, Split, document_number
+from pipeline.plan import RECORD_BITS, Split, document_number
 from pipeline.prepare import RECORD_MASK, Batch, describe, of_failures
 from pipeline.recipe import Recipe
-from pipeline.stage import Commit, Item, Part, committed, output
+from pipeline.stage import Commit, Item, Part, Stage, committed, output
 
 SNIPPET = 200
 """Characters of a cut span that the evidence quotes."""
@@ -54,11 +54,10 @@ class Finished(Batch):
 
 
 @dataclass(frozen=True)
-class Finish:
+class Finish(Stage):
     """Turns ``filtered/`` into ``documents/`` and writes ``duplicates/``."""
 
     recipe: Recipe
-    plan: Plan
     layout: Layout
     sample_rate: float
     name: str = "finish"
@@ -66,7 +65,7 @@ class Finish:
 
     def items(self) -> Sequence[Item]:
         found = []
-        for split in self.plan.splits:
+        for split in plan.load(self.layout).splits:
             commit = committed(self.layout, "prepare", split.name)
             assert commit is not None, f"{split.name} was not prepared"
             size = sum(one["bytes"] for one in commit["outputs"] if one["kind"] == "filtered")
@@ -74,9 +73,9 @@ class Finish:
         return found
 
     def transform(self, items: beam.PCollection) -> beam.PCollection:
-        batches = items | "load and drop duplicates" >> beam.ParDo(_Load(self.recipe, self.plan, self.layout))
+        batches = items | "load and drop duplicates" >> beam.ParDo(_Load(self.recipe, self.layout))
         if self.recipe.dedup and self.recipe.dedup.sentence:
-            batches |= "cut repeated spans" >> beam.ParDo(_CutSpans(self.recipe, self.plan, self.layout))
+            batches |= "cut repeated spans" >> beam.ParDo(_CutSpans(self.recipe, self.layout))
         if self.recipe.pii:
             batches |= "remove personal data" >> beam.ParDo(_RemovePersonalData(self.recipe.pii))
         return (
@@ -89,9 +88,8 @@ class Finish:
 class _Load(beam.DoFn):  # type: ignore[misc]
     """Loads the filtered documents of a split without those that dedup removes."""
 
-    def __init__(self, recipe: Recipe, plan: Plan, layout: Layout) -> None:
+    def __init__(self, recipe: Recipe, layout: Layout) -> None:
         self._dedup = bool(recipe.dedup)
-        self._plan = plan
         self._layout = layout
 
     def process(self, item: Item) -> Iterator[Finished]:
@@ -122,15 +120,15 @@ class _Load(beam.DoFn):  # type: ignore[misc]
 
     def _drop(self, batch: Finished, document: Document, decision: Any) -> None:
         kept = int(decision["kept"])
-        across = stages.is_across(document.number, kept, self._plan)
-        level = f"{'dataset' if across else 'document'}.{'near' if decision['near'] else 'exact'}"
+        keeper = plan.load(self._layout).of(kept).source
+        level = f"{'document' if keeper == document.source else 'dataset'}.{'near' if decision['near'] else 'exact'}"
         batch.evidence.append(
             Duplicate(
                 document.number,
                 document.id,
                 level,
                 kept,
-                self._plan.of(kept).source,
+                keeper,
                 float(decision["similarity"]),
                 0,
                 len(document.text),
@@ -143,10 +141,9 @@ class _Load(beam.DoFn):  # type: ignore[misc]
 class _CutSpans(beam.DoFn):  # type: ignore[misc]
     """Cuts the sentence spans that stand in another document, or earlier in the same one."""
 
-    def __init__(self, recipe: Recipe, plan: Plan, layout: Layout) -> None:
+    def __init__(self, recipe: Recipe, layout: Layout) -> None:
         assert recipe.dedup and recipe.dedup.sentence
         self._settings = recipe.dedup.sentence
-        self._plan = plan
         self._layout = layout
 
     def process(self, batch: Finished) -> Iterator[Finished]:
@@ -197,7 +194,8 @@ class _CutSpans(beam.DoFn):  # type: ignore[misc]
 
     def _evidence(self, document: Document, level: str, row: Any, start: int, stop: int, text: str) -> Duplicate:
         kept = int(row["kept"])
-        return Duplicate(document.number, document.id, level, kept, self._plan.of(kept).source, 1.0, start, stop, text)
+        keeper = plan.load(self._layout).of(kept).source
+        return Duplicate(document.number, document.id, level, kept, keeper, 1.0, start, stop, text)
 
 
 def _by_position(row: Any) -> tuple[int, int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from pipeline import files
+from pipeline.layout import Layout
 from pipeline.recipe import Recipe
 from pipeline.sources.source import FilePart, Source
 
@@ -52,6 +54,28 @@ class Plan:
     def of(self, number: int) -> Split:
         """The split that a document number lies in."""
         return self.splits[number >> RECORD_BITS]
+
+
+def save(plan: Plan, layout: Layout) -> None:
+    """Write the plan where the stages find it: it may be too large to travel with every step of a job."""
+    files.write_json(layout.plan, asdict(plan))
+
+
+def load(layout: Layout) -> Plan:
+    """The plan of the run in this folder, read once a process."""
+    (found,) = files.find(layout.plan)
+    return _load(layout.plan, found.changed)
+
+
+@functools.lru_cache(maxsize=2)
+def _load(path: str, changed: float) -> Plan:
+    del changed
+    written = files.read_json(path)
+    splits = tuple(
+        Split(one["source"], one["number"], one["index"], tuple(FilePart(**part) for part in one["parts"]))
+        for one in written["splits"]
+    )
+    return Plan(splits, written["folders"], written["digest"])
 
 
 def document_number(split: int, record: int) -> int:

@@ -9,7 +9,7 @@ import functools
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import apache_beam as beam
@@ -18,13 +18,13 @@ import pyarrow as pa
 
 from filters.document import Document, Origin
 from filters.filter import Filter, Judge
-from pipeline import pulse, tables
+from pipeline import plan, pulse, tables
 from pipeline.dedup import keys
 from pipeline.layout import Layout
-from pipeline.plan import Plan, document_number
+from pipeline.plan import document_number
 from pipeline.recipe import Recipe
 from pipeline.sources.source import FilePart, NotADocument, Record, Source
-from pipeline.stage import Commit, Item, Part, output
+from pipeline.stage import Commit, Item, Part, Stage, output
 
 MAX_CAUSE = 500
 """Characters kept of an error message: it may quote the input."""
@@ -77,21 +77,27 @@ def describe(error: BaseException) -> str:
 
 
 @dataclass(frozen=True)
-class Prepare:
+class Prepare(Stage):
     """Reads every split of the plan and writes ``filtered/``, ``removed/``, ``failed/`` and ``keys/``."""
 
     recipe: Recipe
-    plan: Plan
     layout: Layout
+    sources: tuple[str, ...] | None = None
+    """The sources that the items come from, where that is known: the graph has no steps for others."""
     name: str = "prepare"
     unit: str = "records"
 
     def items(self) -> Sequence[Item]:
-        return [Item(split.name, split.size, (split,)) for split in self.plan.splits]
+        return [Item(split.name, split.size, (split,)) for split in plan.load(self.layout).splits]
+
+    def narrowed(self, items: Sequence[Item]) -> Prepare:
+        return replace(self, sources=tuple(item.splits[0].source for item in items))
 
     def transform(self, items: beam.PCollection) -> beam.PCollection:
         written = []
         for source in self.recipe.sources:
+            if self.sources is not None and source.name not in self.sources:
+                continue
             batches = (
                 items
                 | f"splits of {source.name}" >> beam.Filter(_is_of, source.name)

@@ -95,7 +95,7 @@ class Limits(_Section):
     """What one worker may take, so that hostile or damaged input costs itself and nothing else."""
 
     memory: Size = Field(4 << 30, description="for the dedup tables of all workers together")
-    split: Size = Field(16 << 20, description="input bytes in one unit of work")
+    split: Size = Field(32 << 20, description="input bytes in one unit of work")
     record: Size = Field(16 << 20, description="unpacked bytes of one record; larger ones fail")
     batch_documents: int = Field(2048, ge=1, description="documents in one batch and one output file")
     batch_text: Size = Field(32 << 20, description="characters in one batch and one output file")

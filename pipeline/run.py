@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from ruamel.yaml import YAML
 
 from pipeline import alarms, files, manifest, plan
-from pipeline.dedup.stages import Cluster, FindRepeats, Level
+from pipeline.dedup.stages import Cluster, FindRepeats
 from pipeline.finish import Finish
 from pipeline.layout import STATE, Layout
 from pipeline.plan import Plan
@@ -52,12 +52,13 @@ def run(recipe: Recipe, out: str, runner: Runner, display: Display, fresh: bool 
             _clear(layout)
         planned = plan.make(recipe)
         _begin(recipe, planned, layout)
+        plan.save(planned, layout)
         if files.exists(layout.manifest):
             display.note("nothing to do: this run is already finished")
             return manifest.read(layout)
         commits: Commits = {}
         before = hashlib.sha256(f"{recipe.digest} {planned.digest}".encode()).hexdigest()
-        for make in _stages(recipe, planned, layout):
+        for make in _stages(recipe, layout):
             stage = make(commits)
             commits[stage.name], before = _do(stage, layout, runner, display, before)
             for warning in alarms.check(recipe, stage.name, commits):
@@ -72,27 +73,23 @@ def run(recipe: Recipe, out: str, runner: Runner, display: Display, fresh: bool 
         return made
 
 
-def _stages(recipe: Recipe, planned: Plan, layout: Layout) -> Iterator[Callable[[Commits], Stage]]:
+def _stages(recipe: Recipe, layout: Layout) -> Iterator[Callable[[Commits], Stage]]:
     """The stages of a recipe, in order. Each is made from the commits of those before it."""
-    yield lambda _: Prepare(recipe, planned, layout)
+    yield lambda _: Prepare(recipe, layout)
     if recipe.dedup:
         if recipe.dedup.exact:
-            yield lambda _: _repeats(recipe, planned, layout, "exact")
+            yield lambda _: FindRepeats(recipe, layout, "exact")
         if recipe.dedup.near:
-            yield lambda _: _repeats(recipe, planned, layout, "near")
-        yield lambda _: Cluster(recipe, planned, layout)
+            yield lambda _: FindRepeats(recipe, layout, "near")
+        yield lambda _: Cluster(recipe, layout)
         if recipe.dedup.sentence:
-            yield lambda _: _repeats(recipe, planned, layout, "spans")
-    yield lambda commits: Finish(recipe, planned, layout, _sample_rate(recipe, commits))
+            yield lambda _: FindRepeats(recipe, layout, "spans")
+    yield lambda commits: Finish(recipe, layout, _sample_rate(recipe, commits))
     if recipe.tokenizer:
-        yield lambda _: Train(recipe, planned, layout)
+        yield lambda _: Train(recipe, layout)
     if recipe.tokenizer and recipe.shards:
-        yield lambda commits: Encode(recipe, planned, layout, _texts(commits))
-        yield lambda commits: Pack(recipe, planned, layout, _texts(commits))
-
-
-def _repeats(recipe: Recipe, planned: Plan, layout: Layout, level: Level) -> Stage:
-    return FindRepeats(recipe, planned, layout, level)
+        yield lambda commits: Encode(recipe, layout, _texts(commits))
+        yield lambda commits: Pack(recipe, layout, _texts(commits))
 
 
 def _sample_rate(recipe: Recipe, commits: Commits) -> float:

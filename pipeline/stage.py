@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import apache_beam as beam
 
@@ -32,7 +32,7 @@ class Item:
     skip: tuple[tuple[int, str], ...] = ()
 
 
-class Stage(Protocol):
+class Stage:
     """A step of the run. Instances are pickled and sent to workers, so they hold settings and paths, never data."""
 
     name: str
@@ -42,11 +42,15 @@ class Stage(Protocol):
 
     def items(self) -> Sequence[Item]:
         """The work, in a fixed order, from what the stages before it wrote."""
-        ...
+        raise NotImplementedError
+
+    def narrowed(self, items: Sequence[Item]) -> Stage:
+        """The stage for these items alone: a smaller graph where a stage has steps that they don't need."""
+        return self
 
     def transform(self, items: beam.PCollection) -> beam.PCollection:
         """Items in, their commits out. Everything is written before the commit, under temporary names, then renamed."""
-        ...
+        raise NotImplementedError
 
 
 @dataclass(slots=True)

@@ -15,12 +15,11 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from pipeline import files, pulse, tables
+from pipeline import files, plan, pulse, tables
 from pipeline.layout import Layout
-from pipeline.plan import Plan
 from pipeline.prepare import RECORD_MASK
 from pipeline.recipe import Recipe, Shards
-from pipeline.stage import Commit, Item, Part, committed, output
+from pipeline.stage import Commit, Item, Part, Stage, committed, output
 from tokenizer import bpe, shard
 from tokenizer.encode import Encoder
 
@@ -30,11 +29,10 @@ ENCODED_BATCH = 256
 
 
 @dataclass(frozen=True)
-class Train:
+class Train(Stage):
     """Trains the tokenizer on the sample that the documents were drawn into, or takes the one that the recipe names."""
 
     recipe: Recipe
-    plan: Plan
     layout: Layout
     name: str = "train-tokenizer"
     unit: str = "documents"
@@ -45,15 +43,14 @@ class Train:
     def transform(self, items: beam.PCollection) -> beam.PCollection:
         return (
             items
-            | "train tokenizer" >> beam.ParDo(_Train(self.recipe, self.plan, self.layout))
+            | "train tokenizer" >> beam.ParDo(_Train(self.recipe, self.layout))
             | Commit(self.name, self.layout)
         )
 
 
 class _Train(beam.DoFn):  # type: ignore[misc]
-    def __init__(self, recipe: Recipe, plan: Plan, layout: Layout) -> None:
+    def __init__(self, recipe: Recipe, layout: Layout) -> None:
         self._recipe = recipe
-        self._plan = plan
         self._layout = layout
 
     def process(self, item: Item) -> Iterator[Part]:
@@ -77,7 +74,7 @@ class _Train(beam.DoFn):  # type: ignore[misc]
         yield part
 
     def _sample(self) -> Iterator[str]:
-        for split in self._plan.splits:
+        for split in plan.load(self._layout).splits:
             commit = committed(self._layout, "finish", split.name)
             assert commit is not None
             for one in commit["outputs"]:
@@ -121,11 +118,10 @@ def shard_counts(settings: Shards, texts: Mapping[str, int]) -> dict[tuple[str, 
 
 
 @dataclass(frozen=True)
-class Encode:
+class Encode(Stage):
     """Encodes the documents of every split and sorts the tokens by the shard that they go to."""
 
     recipe: Recipe
-    plan: Plan
     layout: Layout
     texts: Mapping[str, int]
     name: str = "encode"
@@ -133,7 +129,7 @@ class Encode:
 
     def items(self) -> Sequence[Item]:
         found = []
-        for split in self.plan.splits:
+        for split in plan.load(self.layout).splits:
             commit = committed(self.layout, "finish", split.name)
             assert commit is not None
             size = sum(one["bytes"] for one in commit["outputs"] if one["kind"] == "documents")
@@ -225,11 +221,10 @@ def _write_encoded(path: str, table: pa.Table) -> files.Written:
 
 
 @dataclass(frozen=True)
-class Pack:
+class Pack(Stage):
     """Puts together the shards: every shard gathers its documents from what the splits encoded for it."""
 
     recipe: Recipe
-    plan: Plan
     layout: Layout
     texts: Mapping[str, int]
     name: str = "pack"
@@ -249,16 +244,16 @@ class Pack:
     def _pieces(self) -> dict[str, list[int]]:
         """Sizes of the encoded files that belong to each shard."""
         pieces: dict[str, list[int]] = defaultdict(list)
-        for one in _encoded_files(self.layout, self.plan):
+        for one in _encoded_files(self.layout):
             pieces[one["shard"]].append(one["bytes"])
         return pieces
 
     def transform(self, items: beam.PCollection) -> beam.PCollection:
-        return items | "pack shards" >> beam.ParDo(_Pack(self.recipe.digest, self.plan, self.layout)) | Commit(self.name, self.layout)
+        return items | "pack shards" >> beam.ParDo(_Pack(self.recipe.digest, self.layout)) | Commit(self.name, self.layout)
 
 
-def _encoded_files(layout: Layout, plan: Plan) -> Iterator[dict[str, Any]]:
-    for split in plan.splits:
+def _encoded_files(layout: Layout) -> Iterator[dict[str, Any]]:
+    for split in plan.load(layout).splits:
         commit = committed(layout, "encode", split.name)
         yield from (commit or {"outputs": []})["outputs"]
 
@@ -266,16 +261,15 @@ def _encoded_files(layout: Layout, plan: Plan) -> Iterator[dict[str, Any]]:
 class _Pack(beam.DoFn):  # type: ignore[misc]
     """Gathers the documents of one shard, orders them by keyed hash and writes the shard."""
 
-    def __init__(self, recipe: str, plan: Plan, layout: Layout) -> None:
+    def __init__(self, recipe: str, layout: Layout) -> None:
         self._recipe = recipe
-        self._plan = plan
         self._layout = layout
 
     def process(self, item: Item) -> Iterator[Part]:
         path = f"{item.name}.arrow"
         folder, part, source, _ = path.split("/")
         del folder
-        paths = [self._layout.path(one["path"]) for one in _encoded_files(self._layout, self._plan) if one["shard"] == path]
+        paths = [self._layout.path(one["path"]) for one in _encoded_files(self._layout) if one["shard"] == path]
         rows = sorted(_encoded_rows(paths), key=lambda row: (row[0], row[1].document_id))
         (trained,) = (committed(self._layout, "train-tokenizer", "tokenizer") or {})["outputs"]
         with files.replacing(self._layout.path(path)) as written:

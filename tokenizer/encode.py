@@ -209,9 +209,9 @@ def _tiktoken_parts(tokenizer: Tokenizer) -> tuple[str, dict[bytes, int]]:
     tokenizers merges the pair that comes first in its list of merges; tiktoken merges the pair whose bytes have the
     lowest id, whichever two tokens they come from. The two do the same where (1) merges are listed by the id that they
     make, and (2) every token, encoded alone, comes out as itself. For what happens between two places in a text is what
-    happens to that stretch alone, until a merge crosses one of them. So where two neighbours spell token T, their stretch
-    has come to the only two parts that T alone comes to before it is whole, and by (2) that pair is in the list. The pairs
-    that may be merged are then the same for both at every step, one for each token, and by (1) in the same order.
+    happens to that stretch alone, until a merge crosses one of them. So two neighbours that spell token T are the only
+    two parts that T alone comes to before it is whole, and by (2) that pair is in the list. The pairs that may merge are
+    then the same for both at every step, one for each token, and by (1) in the same order.
     """
     description = json.loads(tokenizer.to_str())
     model = description["model"]
@@ -235,12 +235,17 @@ def _tiktoken_parts(tokenizer: Tokenizer) -> tuple[str, dict[bytes, int]]:
     if ids != sorted(ids):
         raise _NeedsTokenizers("merges are not in the order of the ids that they make")
     tokens = dict.fromkeys([*alphabet, *made])
-    if special := [token["content"] for token in description["added_tokens"] if token["content"] in tokens]:
-        raise _NeedsTokenizers(f"special tokens that merges make: {special[:3]}")
+    special = [token["content"] for token in description["added_tokens"]]
+    if clash := [token for token in special if token in tokens]:
+        raise _NeedsTokenizers(f"special tokens that merges make: {clash[:3]}")
     merger = tokenizer.model
     if model.get("ignore_merges"):
-        if unmade := [token for token in vocabulary if token not in tokens and set(token) <= alphabet.keys()]:
-            raise _NeedsTokenizers(f"tokens that no merge makes but whole words match: {unmade[:3]}")
+        never = {
+            token for token in special if token.isascii() and len(tokenizer.pre_tokenizer.pre_tokenize_str(token)) > 1
+        }
+        others = vocabulary.keys() - tokens.keys() - never
+        if unmade := sorted(token for token in others if set(token) <= alphabet.keys()):
+            raise _NeedsTokenizers(f"tokens that no merge makes but a whole word may match: {unmade[:3]}")
         merger = bpe.parse(json.dumps(description | {"model": model | {"ignore_merges": False}})).model
     if dead := [token for token in tokens if len(merger.tokenize(token)) != 1]:
         raise _NeedsTokenizers(f"tokens that merging never reaches: {dead[:3]}")

@@ -14,13 +14,12 @@ from typing import Any, Literal
 import apache_beam as beam
 import numpy as np
 
-from pipeline import files, tables
+from pipeline import files, plan, tables
 from pipeline.dedup import keys, runs
 from pipeline.dedup.runs import ROW, Rows
 from pipeline.layout import Layout
-from pipeline.plan import RECORD_BITS, Plan
 from pipeline.recipe import Recipe
-from pipeline.stage import Commit, Item, Part, committed, output
+from pipeline.stage import Commit, Item, Part, Stage, committed, output
 
 Level = Literal["exact", "near", "spans"]
 
@@ -40,10 +39,10 @@ class KeyFile:
     spans: int
 
 
-def key_files(layout: Layout, plan: Plan) -> tuple[KeyFile, ...]:
+def key_files(layout: Layout) -> tuple[KeyFile, ...]:
     """The key files that the first stage wrote, in plan order."""
     found = []
-    for split in plan.splits:
+    for split in plan.load(layout).splits:
         commit = committed(layout, "prepare", split.name)
         assert commit is not None, f"{split.name} was not prepared"
         found += [
@@ -65,11 +64,10 @@ def repeats_folder(layout: Layout, level: Level) -> str:
 
 
 @dataclass(frozen=True)
-class FindRepeats:
+class FindRepeats(Stage):
     """Finds the repeated keys of one level. An item is a pass: as many partitions as the memory limit allows."""
 
     recipe: Recipe
-    plan: Plan
     layout: Layout
     level: Level
     unit: str = "keys"
@@ -79,7 +77,7 @@ class FindRepeats:
         return f"dedup-{self.level}"
 
     def items(self) -> Sequence[Item]:
-        found = key_files(self.layout, self.plan)
+        found = key_files(self.layout)
         bands = self.recipe.dedup.near.bands if self.recipe.dedup and self.recipe.dedup.near else 0
         total = {
             "exact": sum(one.documents for one in found),
@@ -97,7 +95,7 @@ class FindRepeats:
     def transform(self, items: beam.PCollection) -> beam.PCollection:
         blocks = (
             items
-            | "with key files" >> beam.FlatMap(_with_files, key_files(self.layout, self.plan))
+            | "with key files" >> beam.FlatMap(_with_files, key_files(self.layout))
             | "spread" >> beam.Reshuffle()
             | "read keys" >> beam.ParDo(_ReadKeys(self.recipe, self.level, self.layout)).with_output_types(tuple[tuple[str, int, bool], bytes])
         )
@@ -256,11 +254,10 @@ def between(array: Rows, start: int, stop: int) -> Rows:
 
 
 @dataclass(frozen=True)
-class Cluster:
+class Cluster(Stage):
     """Verifies near-duplicate candidates, joins them into clusters and decides which documents stay."""
 
     recipe: Recipe
-    plan: Plan
     layout: Layout
     name: str = "dedup-clusters"
     unit: str = "pairs"
@@ -269,7 +266,7 @@ class Cluster:
         return [Item("decisions", 1)]
 
     def transform(self, items: beam.PCollection) -> beam.PCollection:
-        found = key_files(self.layout, self.plan)
+        found = key_files(self.layout)
         return (
             items
             | "verify and cluster" >> beam.ParDo(_Cluster(self.recipe, self.layout, found))
@@ -357,6 +354,3 @@ def _exact_decisions(found: Rows) -> Rows:
     return made
 
 
-def is_across(number: int, kept: int, plan: Plan) -> bool:
-    """Whether two documents come from different sources."""
-    return plan.splits[number >> RECORD_BITS].source != plan.splits[kept >> RECORD_BITS].source

@@ -156,28 +156,22 @@ def totals(found: Sequence[Funnel]) -> Totals:
 def reasons(found: Sequence[Funnel]) -> dict[str, int]:
     """How many documents each reason removed, over all sources, in the order of the pipeline."""
     counts: Counter[str] = Counter()
-    for funnel in found:
-        for loss in funnel.losses:
-            if loss.stage != "failed":
-                counts[loss.reason] += loss.count
-    stages: dict[str, int] = {}
+    places: dict[str, tuple[int, int]] = {}
     for funnel in found:
         for place, loss in enumerate(funnel.losses):
-            late = {"source": 0, "dedup": 2}.get(loss.stage, 1)
-            stages.setdefault(loss.reason, late * 1000 + place)
-    return {reason: counts[reason] for reason in sorted(counts, key=lambda one: (stages[one] // 1000, stages[one], one))}
+            if loss.stage != "failed":
+                counts[loss.reason] += loss.count
+                places.setdefault(loss.reason, ({"source": 0, "dedup": 2}.get(loss.stage, 1), place))
+    return {reason: counts[reason] for reason in sorted(counts, key=lambda one: (places[one], one))}
 
 
 def personal_data(recipe: Recipe, manifest: Mapping[str, Any]) -> tuple[Entity, ...]:
     """Replacements by kind and source, for every kind that the recipe looks for."""
     if not recipe.pii:
         return ()
+    facts = [manifest["sources"][source.name]["facts"] for source in recipe.sources]
     return tuple(
-        Entity(
-            name,
-            recipe.pii.placeholders[name],
-            tuple(manifest["sources"][source.name]["facts"].get(f"pii.{name}", 0) for source in recipe.sources),
-        )
+        Entity(name, recipe.pii.placeholders[name], tuple(one.get(f"pii.{name}", 0) for one in facts))
         for name in recipe.pii.entities
     )
 

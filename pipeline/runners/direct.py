@@ -35,5 +35,5 @@ def run_pipeline(stage: Stage, items: Sequence[Item], options: Sequence[str] = (
     """One in-memory pipeline over these items. (Beam's own "DirectRunner" picks its engine by chance and may go online.)"""
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(list(options)))
-    stage.transform(pipeline | "items" >> beam.Create(list(items), reshuffle=False))
+    stage.narrowed(items).transform(pipeline | "items" >> beam.Create(list(items), reshuffle=False))
     pipeline.run().wait_until_finish()

@@ -30,9 +30,9 @@ _LONGEST_CREDIT = 1500
 
 _START = re.compile(
     r"""^[ \t]*\*{1,3}[ \t]*
-        (?:START|BEGIN(?:N(?:ING)?)?|D[ÉE]BUT|ANFANG|COMIENZO|INICIO|INIZIO|BEGIN)[ ]
-        [^\n*]{0,60}\b(?:PROJE[CK]T|PROJET|PROYECTO|PROGETTO)?[ ]?GUTENBERG[^*\n]{0,200}(?:\n[^*\n]{1,200}){0,3}?
-        (?:\*{1,3}[^\n]*)?$""",
+        (?:START|BEGIN(?:N|NING)?|D[ÉE]BUT|ANFANG|COMIENZO|INICIO|INIZIO)[ ]
+        [^\n*]{0,60}\b(?:PROJE[CK]T|PROJET|PROYECTO|PROGETTO)?[ ]?GUTENBERG
+        (?:[^*\n]{0,200}(?:\n[^*\n]{1,200}){0,2}\*{1,3}[^\n]*|[^\n]*)$""",
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
 _SMALL_PRINT_END = re.compile(

@@ -234,7 +234,8 @@ class _Reader:
         """Give up on an opening mark: what came after it belongs to what was open before."""
         frame = self._pop()
         if frame.kind == "table":
-            frame.pieces = [_TABLE_LINE.sub("", "".join(frame.pieces))]
+            _, newline, rows = "".join(frame.pieces).partition("\n")  # the first line holds the table's attributes
+            frame.pieces = [newline + _TABLE_LINE.sub("", rows)]
         self.stack[-1].pieces.extend(frame.pieces)
 
     def _close_to(self, kind: str) -> bool:

@@ -98,7 +98,12 @@ def test_an_unchanged_text_keeps_its_views():
     assert document.words is words
 
 
-CHINESE = "今天的天气非常好，我们一起去公园散步。\n首页\n他问：“你什么时候回来？”\n很短。\n孩子们在湖边放风筝！\n更多内容请点击这里"
+CHINESE = """今天的天气非常好，我们一起去公园散步。
+首页
+他问：“你什么时候回来？”
+很短。
+孩子们在湖边放风筝！
+更多内容请点击这里"""
 
 
 def test_chinese_lines_end_with_full_width_marks_and_count_characters():

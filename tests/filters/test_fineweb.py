@@ -22,7 +22,11 @@ THIRTY = "Exactly thirty characters, {:02}."  # with its number
     ("kept", "removed", "reason"),
     [
         # 3 of 25 lines end with a mark: 0.12; 3 of 26: 0.115.
-        (f"{WITHOUT_END}\nIs it?\nYes it is!\n是的。", f"{WITHOUT_END}\nIs it?\nYes it is!\n是的。\nso", "fineweb.too_few_terminal_lines"),
+        (
+            f"{WITHOUT_END}\nIs it?\nYes it is!\n是的。",
+            f"{WITHOUT_END}\nIs it?\nYes it is!\n是的。\nso",
+            "fineweb.too_few_terminal_lines",
+        ),
         # 67 of 100 lines are short: 0.67; 68 of 101.
         (
             "\n".join([*(THIRTY.format(i) for i in range(67)), *(LONG.format(i) + "." for i in range(33))]),
@@ -43,7 +47,7 @@ THIRTY = "Exactly thirty characters, {:02}."  # with its number
         ),
         ("x.", " \n ", "fineweb.empty"),
     ],
-)  # fmt: skip
+)
 def test_boundaries(kept, removed, reason):
     shape = {"max_short_lines": None} if reason != "fineweb.too_many_short_lines" else {}
     if reason == "fineweb.empty":

@@ -141,6 +141,7 @@ def test_a_long_text_takes_no_longer_than_it_should():
 
 SENTENCE = "We have walked to the end of the long road that winds around quiet hills with our good friends today. "
 PAGE = SENTENCE * 3  # 60 words
+TRAILING = "have with us...\n" * 3
 
 
 @pytest.mark.parametrize(
@@ -151,19 +152,22 @@ PAGE = SENTENCE * 3  # 60 words
         ("the " * 60, "the " * 60 + "to", "gopher.short_words"),  # mean 3 and 182 / 61
         # (60 x 10 + 6 + 24) / 63 = 10 and (60 x 10 + 6 + 25) / 63 = 10.02
         ("gatherings " * 60 + "the the " + "x" * 24, "gatherings " * 60 + "the the " + "x" * 25, "gopher.long_words"),
-        ("# " * 6 + "have with " * 27, "# " * 6 + "have with " * 26 + "have", "gopher.too_many_symbols"),  # 6 / 60, 6 / 59
-        ("- have\n" * 54 + "with\n" * 6, "- have\n" * 55 + "with\n" * 6, "gopher.too_many_bullets"),  # 54 / 60 and 55 / 61
-        ("have with us...\n" * 3 + f"{PAGE}\n" * 7, "have with us...\n" * 3 + f"{PAGE}\n" * 6, "gopher.too_many_ellipses"),
+        # 6 / 60 and 6 / 59
+        ("# " * 6 + "have with " * 27, "# " * 6 + "have with " * 26 + "have", "gopher.too_many_symbols"),
+        # 54 / 60 and 55 / 61
+        ("- have\n" * 54 + "with\n" * 6, "- have\n" * 55 + "with\n" * 6, "gopher.too_many_bullets"),
+        # 3 / 10 and 3 / 9
+        (TRAILING + f"{PAGE}\n" * 7, TRAILING + f"{PAGE}\n" * 6, "gopher.too_many_ellipses"),
         ("have " * 48 + "2021 " * 12, "have " * 47 + "2021 " * 12, "gopher.too_few_letters"),  # 48 / 60 and 47 / 59
         ("house " * 58 + "the The", "house " * 59 + "the", "gopher.too_few_stop_words"),  # 2 and 1, whatever their case
     ],
-)  # fmt: skip
+)
 def test_quality_boundaries(kept, removed, reason):
     for text, wanted in ((kept, ""), (removed, reason)):
         judged = document(text)
         only = {
             "gopher.too_few_letters": {"min_mean_word_length": None, "min_stop_words": None},
-            "gopher.too_many_bullets": {"min_mean_word_length": None, "max_symbols_per_word": None, "min_alphabetic_words": None},
+            "gopher.too_many_bullets": {"min_mean_word_length": None, "min_alphabetic_words": None},
             "gopher.too_many_symbols": {"min_mean_word_length": None},
         }.get(reason, {})
         Judge(GopherQuality(**only))(judged)

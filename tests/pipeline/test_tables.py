@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -120,7 +121,7 @@ def test_the_parts_of_a_file_give_each_record_once(
     size = path.stat().st_size
     edges = sorted({0, size, *(cut for cut in cuts if cut < size)})
     together = []
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         together += list(JSONL.read(FilePart(str(path), path.name, start, stop, size), 50))
     expected = read(path, limit=50)
     assert [(r.offset, r.length, outcome(r)) for r in together] == [(r.offset, r.length, outcome(r)) for r in expected]
@@ -170,7 +171,7 @@ def test_a_damaged_parquet_file_is_a_failure_for_its_rows_only(tmp_path: Path) -
     kept = [record for record in found if not record.failure]
     assert lost + len(kept) == 900
     assert lost > 0
-    assert outcome(kept[-1]) == f"row 899 " * 50
+    assert outcome(kept[-1]) == "row 899 " * 50
     path.write_bytes(data[:-100])
     (only,) = read(path, PARQUET)
     assert only.failure

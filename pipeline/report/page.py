@@ -1,0 +1,158 @@
+"""Writes the report of a run: one HTML page that needs nothing else, runs nothing, and shows everything escaped."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from filters.filter import Filter, ratio
+from filters.pii import Redactor
+from pipeline import files
+from pipeline.layout import Layout
+from pipeline.recipe import Recipe
+from pipeline.report import charts, distributions, duplicates, examples, facts
+from pipeline.report.sample import SHOWN_TEXT, draw
+from pipeline.stage import output
+
+SHOWN_LANGUAGES = 20
+LONGEST_URL = 300
+"""Characters of a URL that are shown; the link itself is whole."""
+
+
+def write(recipe: Recipe, layout: Layout, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Write ``report/index.html`` for a finished run and return its row for the manifest.
+
+    The same run gives the same bytes: the page holds neither times nor paths of this machine. Raises OSError, or ValueError
+    naming the file, when a table can't be read.
+    """
+    written = files.write_text(layout.report, render(recipe, layout, manifest))
+    return output(layout, "report", written)
+
+
+def render(recipe: Recipe, layout: Layout, manifest: dict[str, Any]) -> str:
+    """The page as text."""
+    sample = draw(recipe, layout, manifest)
+    funnels = facts.funnels(recipe, manifest)
+    reasons = facts.reasons(funnels)
+    return (
+        _environment(recipe)
+        .get_template("page.html")
+        .render(
+            recipe=recipe,
+            manifest=manifest,
+            sample=sample,
+            funnels=funnels,
+            totals=facts.totals(funnels),
+            filters={source.name: recipe.chain(source) for source in recipe.sources},
+            distributions=distributions.gather(recipe, sample),
+            shown_languages=SHOWN_LANGUAGES,
+            duplicates=duplicates.gather(funnels, sample) if recipe.dedup else None,
+            cluster_sizes=duplicates.SIZES,
+            similarity_edges=duplicates.SIMILARITY_EDGES,
+            entities=facts.personal_data(recipe, manifest),
+            shards=facts.shard_groups(recipe, manifest),
+            reasons=examples.removed(recipe, reasons, sample),
+            causes=examples.failed(sample),
+            files=facts.file_groups(manifest),
+            charts=charts,
+            Segment=charts.Segment,
+        )
+    )
+
+
+def _environment(recipe: Recipe) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("pipeline.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": number,
+        "size": size,
+        "percent": charts.percent,
+        "short": charts.short,
+        "visible": visible,
+        "link": link,
+        "excerpt": _excerpt(recipe),
+    }
+    environment.globals |= {"ratio": ratio}
+    return environment
+
+
+def number(value: float) -> str:
+    """A count with thousands separators."""
+    return f"{value:,.0f}"
+
+
+def size(count: float) -> str:
+    """Bytes in decimal units, three digits."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            break
+        count /= 1000
+    return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+
+
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e0fff\ud800-\udfff]"
+)
+_MARKS = re.compile(r"(?<![^\s\u25cc])(?=[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u064b-\u065f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff])")
+MAX_MARKS = 4
+"""Combining marks on one character that are shown; stacks of them would grow over the page."""
+
+
+def visible(text: str) -> str:
+    """The text with characters spelled out that can't be seen or that reorder others, such as RTL overrides.
+
+    Controls become their Unicode pictures, other invisible ones their code points; a lone combining mark gets a circle
+    to stand on.
+    """
+    return _MARKS.sub("\u25cc", _INVISIBLE.sub(_spelled, _unstacked(text.replace("\r\n", "\n"))))
+
+
+def _spelled(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else f"\u27e8U+{code:04X}\u27e9"
+
+
+def _unstacked(text: str) -> str:
+    if text.isascii():
+        return text
+    kept, marks = [], 0
+    for character in text:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks <= MAX_MARKS:
+            kept.append(character)
+    return "".join(kept)
+
+
+_WEB = re.compile(r"https?://[^\s\x00-\x20\x7f\"'<>\\]+", re.IGNORECASE)
+
+
+def link(url: str) -> str:
+    """The URL where it may be a link (plain http or https), else an empty text."""
+    return url if _WEB.fullmatch(url) and len(url) < 4096 else ""
+
+
+def _excerpt(recipe: Recipe) -> Callable[..., str]:
+    """How the page shows text of documents: personal data replaced as the recipe says, then cut, then made visible."""
+    redactor = Redactor(recipe.pii) if recipe.pii else None
+
+    def excerpt(text: str, length: int = SHOWN_TEXT) -> str:
+        if redactor is not None:
+            text, _ = redactor.redact(text)
+        return visible(text[:length].rstrip()) + ("…" if len(text) > length else "")
+
+    return excerpt
+
+
+def filter_names(chain: tuple[Filter, ...]) -> str:
+    """The filters of a chain by name, in order."""
+    return ", ".join(filter_.name for filter_ in chain)

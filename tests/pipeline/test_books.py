@@ -1,0 +1,227 @@
+"""Books: decoding, Project Gutenberg's wrapping, and lines joined into paragraphs."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.sources.books import Books, decode, unwrap, without_wrapping
+from pipeline.sources.source import FilePart, NotADocument, Record
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+GUTENBERG = SHARED / "books" / "gutenberg-raw.tar.zst"
+SOURCE = Books(name="b", paths=("x",))
+LIMIT = 1 << 24
+
+
+def read(path: Path) -> list[Record]:
+    size = path.stat().st_size
+    return list(SOURCE.read(FilePart(str(path), path.name, 0, size, size), LIMIT))
+
+
+def outcome(record: Record) -> str:
+    if record.failure:
+        return "failed"
+    assert record.text is not None
+    try:
+        return record.text()
+    except NotADocument as removed:
+        return removed.reason
+
+
+@pytest.mark.skipif(not GUTENBERG.exists(), reason="the shared data is not here")
+def test_real_gutenberg_files() -> None:
+    records = {record.metadata["path"]: record for record in read(GUTENBERG)}
+    assert len(records) == 33
+    texts = {path: outcome(record) for path, record in records.items()}
+    html = {path for path, text in texts.items() if text == "books.not_text"}
+    assert html == {path for path in records if path.endswith(".htm")}
+    for path in sorted(set(records) - html):
+        text = texts[path]
+        if path.endswith("pandp09.txt"):  # the repository holds the listing of a folder under this name
+            continue
+        record = records[path]
+        assert record.metadata["title"] and record.metadata["author"], path
+        assert re.fullmatch(r"https://www\.gutenberg\.org/ebooks/\d+", record.url), path
+        # Of the 41 mentions a file has on average, only a transcriber's remarks inside one book are left.
+        assert len(re.findall("gutenberg", text, re.IGNORECASE)) <= (3 if "Ontboezemingen" in path else 0), path
+        assert not re.search(r"\*\*\*|small print|public domain|Produced by|pgdp\.net|donation", text, re.IGNORECASE), (
+            path
+        )
+        assert text.count("\ufffd") == 0, path
+        assert "\r" not in text and "\n\n\n" not in text
+    austen = texts["Pride-and-Prejudice_1342/1342.txt"]
+    assert austen.startswith("PRIDE AND PREJUDICE")
+    assert austen.endswith("had been the means of uniting them.")
+    assert (
+        "It is a truth universally acknowledged, that a single man in possession of a good fortune, must be in"
+        in austen
+    )
+    assert "macrōn" not in austen
+    latin = texts["Two-Latin-Plays-for-High-School-Students_31894/31894-0.txt"]
+    assert "Lege, Philotīme, omnia fragmenta.  [frāgmenta]\nTē nōn pigēbit coniugem  [non]" in latin  # its lines stay
+
+
+@pytest.mark.skipif(not GUTENBERG.exists(), reason="the shared data is not here")
+def test_editions_of_one_book_become_nearly_the_same_text() -> None:
+    records = {record.metadata["path"]: record for record in read(GUTENBERG)}
+    words = [
+        outcome(records[f"Pride-and-Prejudice_1342/{name}"]).split()
+        for name in ("1342.txt", "1342-0.txt", "old/pandp12.txt")
+    ]
+    assert max(map(len, words)) - min(map(len, words)) < 1500  # the licence alone has some 3,000 words
+
+
+HEADERS = [
+    "*** START OF THE PROJECT GUTENBERG EBOOK EMMA ***",
+    "*** START OF THIS PROJECT GUTENBERG EBOOK EMMA ***",
+    "***START OF THE PROJECT GUTENBERG EBOOK EMMA***",
+    "*** START OF THE PROJECT GUTENBERG EBOOK, A VERY LONG TITLE THAT\nGOES ON IN THE NEXT LINE ***",
+    "*END*THE SMALL PRINT! FOR PUBLIC DOMAIN ETEXTS*Ver.04.29.93*END*",
+    "*END THE SMALL PRINT! FOR PUBLIC DOMAIN EBOOKS*Ver.02/11/02*END*",
+    "*** START OF THE COPYRIGHTED PROJECT GUTENBERG EBOOK EMMA ***",
+    "*** BEGIN OF THE PROJECT GUTENBERG EBOOK EMMA ***",
+]
+FOOTERS = [
+    "*** END OF THE PROJECT GUTENBERG EBOOK EMMA ***",
+    "***END OF THE PROJECT GUTENBERG EBOOK EMMA***",
+    "*** END OF THIS PROJECT GUTENBERG EBOOK EMMA ***",
+    "End of the Project Gutenberg EBook of Emma, by Jane Austen",
+    "End of Project Gutenberg's Emma, by Jane Austen",
+    "End of The Project Gutenberg Etext of Emma",
+    "END OF PROJECT GUTENBERG ETEXT",
+    "Ende dieses Projekt Gutenberg Etextes Emma",
+    "Ende dieses Project Gutenberg Etextes Emma",
+    "Fin de Project Gutenberg Etext Emma",
+    "***START**THE SMALL PRINT!**FOR PUBLIC DOMAIN EBOOKS**START***",
+]
+CREDITS = [
+    "",
+    "Produced by A. Volunteer and the Online\nDistributed Proofreading Team at http://www.pgdp.net",
+    "E-text prepared by A. Volunteer",
+    "This etext was prepared by A. Volunteer",
+    "Produit par A. Volontaire",
+    "Transcriber's Note: spelling kept.\n\n\nNote: Project Gutenberg also has an HTML version of this file",
+]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+@pytest.mark.parametrize("footer", FOOTERS)
+def test_every_marker(header: str, footer: str) -> None:
+    head, book = "Title: Emma\nAuthor: Jane\n  Austen\nlegal words", "EMMA\n\nIt began."
+    text = f"{head}\n\n{header}\n\n\n{book}\n\n\n{footer}\nlegal words\n"
+    found = without_wrapping(text)
+    assert found.text.strip() == book
+    assert found.metadata == {"title": "Emma", "author": "Jane Austen"}
+
+
+@pytest.mark.parametrize("credit", CREDITS)
+def test_credits_after_the_header_go(credit: str) -> None:
+    text = f"x\n{HEADERS[0]}\n\n{credit}\n\n\nCHAPTER I\n\nShe was produced by the letter. It was prepared by nobody.\n"
+    assert (
+        without_wrapping(text).text.strip() == "CHAPTER I\n\nShe was produced by the letter. It was prepared by nobody."
+    )
+
+
+def test_notices_inside_and_books_without_any_wrapping() -> None:
+    inside = "ACT I\n\n<<THIS ELECTRONIC VERSION OF THE COMPLETE WORKS IS\nCOPYRIGHT>>\n\nEnter."
+    assert without_wrapping(inside).text.split() == ["ACT", "I", "Enter."]
+    plain = "He had read of Project Gutenberg. Produced by nobody.\n\nThe end of the project."
+    assert without_wrapping(plain).text == plain
+    assert without_wrapping(plain).metadata == {}
+
+
+PROSE = """This is a paragraph of plain prose whose words were
+broken into lines by a typist who stopped near fifty
+characters and then went on."""
+JOINED = PROSE.replace("\n", " ")
+VERSE = "Shall I compare thee\nTo a summer day\nThou art more lovely"
+
+
+def test_prose_is_joined_and_the_rest_is_kept() -> None:
+    table = "a      1      2\nbb     3      4"
+    poem = "O wild West Wind, thou breath of Autumn's being,\n  Thou, from whose unseen presence the leaves dead"
+    poem += "\nAre driven, like ghosts from an enchanter fleeing,"
+    text = "\n\n\n".join(["CHAPTER I", PROSE, VERSE, table, "  " + poem.replace("\n", "\n  "), PROSE])
+    assert unwrap(text) == "\n\n".join(["CHAPTER I", JOINED, VERSE, table, poem, JOINED])
+
+
+def test_books_that_are_not_wrapped_keep_their_lines() -> None:
+    long = "\n".join("word " * 60 + str(number) for number in range(10))
+    assert unwrap(long) == long
+    assert unwrap("") == ""
+    assert unwrap("\n\n one \n\n") == "one"
+
+
+def test_words_cut_in_two_are_mended_where_the_book_has_them_whole() -> None:
+    text = "\n".join(
+        [
+            "The narrative begins here and it goes on for a narra-",
+            "tive length, while a well-known man and a mother-in-",
+            "law walked past the very long hedge and the house--",
+            "and then they stopped.",
+        ]
+    )
+    assert unwrap(text) == (
+        "The narrative begins here and it goes on for a narrative length, while a well-known man and a mother-in-"
+        "law walked past the very long hedge and the house--and then they stopped."
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("Ü“\r\nb\rc".encode(), "Ü“\nb\nc"),
+        ("Ü“".encode("utf-8-sig"), "Ü“"),
+        ("Ü“".encode("utf-16"), "Ü“"),
+        (
+            b"Character set encoding: ISO-8859-1\r\n\r\ncaf\xe9 \x93q\x94",
+            "Character set encoding: ISO-8859-1\n\ncafé “q”",
+        ),
+        (b"Character set encoding: nonsense\ncaf\xe9", "Character set encoding: nonsense\ncafé"),
+        (b"\0\1\2", None),
+    ],
+)
+def test_decoding(data: bytes, expected: str | None) -> None:
+    assert decode(data) == expected
+
+
+def test_archives_and_loose_files(tmp_path: Path) -> None:
+    path = tmp_path / "books.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in {
+            "a.txt": b"Text.",
+            "b.htm": b"<p>",
+            "c.txt": b"<!DOCTYPE html><p>",
+            "d.txt": b"\0",
+            "e.TXT": b" \n",
+        }.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    found = {record.metadata["path"]: outcome(record) for record in read(path)}
+    assert found == {
+        "a.txt": "Text.",
+        "b.htm": "books.not_text",
+        "c.txt": "books.not_text",
+        "d.txt": "books.not_text",
+        "e.TXT": "books.empty",
+    }
+    for name, expected in (("one.txt", "Text."), ("one.epub", "books.not_text")):
+        (tmp_path / name).write_bytes(b"Text.")
+        assert [outcome(record) for record in read(tmp_path / name)] == [expected]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=500), header=st.sampled_from([b"", *(line.encode() + b"\n" for line in HEADERS[:5])]))
+def test_random_bytes_never_raise(data: bytes, header: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    path.write_bytes(data + b"\n" + header + data)
+    (record,) = read(path)
+    assert outcome(record)
