@@ -90,7 +90,7 @@ def main() -> None:
     model = fasttext_models.load(fasttext_models.language_model_path())
     scorer = kenlm.Model(str(options.work / "model.arpa"))
     encoder = Encoder((options.work / "tokenizer.json").read_text())
-    encoding = encoder._fast  # noqa: SLF001 - the floor calls the native library itself
+    encoding = encoder._fast
     assert isinstance(encoding, tiktoken.Encoding)
     email = re2.compile(rb"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
     multipliers, increments = np.ascontiguousarray(MinHash(num_perm=112, seed=1).permutations, dtype=np.uint32)

@@ -21,8 +21,12 @@ SHARED = ROOT.parent / "shared" / "data"
 def arguments(description: str | None) -> argparse.Namespace:
     """The options every benchmark takes: which WARC files to read, and where to keep what it makes."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--warc", nargs="*", type=Path, help="WARC files (default: real pages beside the checkout, else the demo's)")
-    parser.add_argument("--work", type=Path, default=ROOT / "build" / "benchmarks", help="folder for models and outputs")
+    parser.add_argument(
+        "--warc", nargs="*", type=Path, help="WARC files (default: real pages beside the checkout, else the demo's)"
+    )
+    parser.add_argument(
+        "--work", type=Path, default=ROOT / "build" / "benchmarks", help="folder for models and outputs"
+    )
     return parser.parse_args()
 
 
@@ -50,7 +54,13 @@ class Used:
 def measured(command: Sequence[str | Path]) -> Used:
     """Run a command to its end and say what it took. Raises CalledProcessError."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    subprocess.run(
+        list(map(str, command)),
+        check=True,
+        stdout=subprocess.DEVNULL,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Used(cpu, after.ru_maxrss / 1024)
@@ -71,7 +81,9 @@ def write_language_model(texts: Iterable[str], path: Path, order: int = 3) -> No
             kept[level - 1].setdefault(gram[1:], grams[level - 1][gram[1:]])
     total = grams[0].total()
     with path.open("w") as out:
-        out.write("\\data\\\n" + "".join(f"ngram {size + 1}={len(level) + (size == 0)}\n" for size, level in enumerate(kept)))
+        out.write(
+            "\\data\\\n" + "".join(f"ngram {size + 1}={len(level) + (size == 0)}\n" for size, level in enumerate(kept))
+        )
         for size, level in enumerate(kept):
             out.write(f"\n\\{size + 1}-grams:\n" + ("-7.0\t<unk>\t0\n" if size == 0 else ""))
             for gram, count in sorted(level.items()):

@@ -53,7 +53,9 @@ def models(work: Path, warcs: list[Path]) -> None:
         return
     recipe = work / "models.yaml"
     paths = ", ".join(json.dumps(str(path)) for path in warcs)
-    recipe.write_text(f"sources:\n  - {{name: web, kind: warc, paths: [{paths}], filters: web}}\ntokenizer: {{vocab_size: 32000}}\nshards: false\n")
+    recipe.write_text(
+        f"sources:\n  - {{name: web, kind: warc, paths: [{paths}], filters: web}}\ntokenizer: {{vocab_size: 32000}}\nshards: false\n"
+    )
     material.measured([sys.executable, "-m", "pipeline.command", "run", recipe, "--output", work / "models", "--fresh"])
     shutil.copy(work / "models" / "tokenizer" / "tokenizer.json", work / "tokenizer.json")
     from pipeline import tables
@@ -97,9 +99,13 @@ def main() -> None:
     fates = made["sources"]["web"]
     pages, net = floor["pages"], whole.cpu - start.cpu
     print(f"{pages} pages in {size * 1000:.1f} MB of WARC; kept {fates['kept']}, the floor {floor['kept']}")
-    print(f"whole job    {1000 * net / pages:8.2f} ms of CPU a page   {net / size:8.0f} CPU s a GB of WARC   peak {whole.peak:.0f} MB")
+    print(
+        f"whole job    {1000 * net / pages:8.2f} ms of CPU a page   {net / size:8.0f} CPU s a GB of WARC   peak {whole.peak:.0f} MB"
+    )
     print(f"  starting   {start.cpu:8.2f} s, with it {1000 * whole.cpu / pages:.2f} ms a page")
-    print(f"floor        {1000 * floor['cpu'] / pages:8.2f} ms of CPU a page   {floor['cpu'] / size:8.0f} CPU s a GB of WARC")
+    print(
+        f"floor        {1000 * floor['cpu'] / pages:8.2f} ms of CPU a page   {floor['cpu'] / size:8.0f} CPU s a GB of WARC"
+    )
     print(f"ratio        {net / floor['cpu']:8.2f}")
 
 

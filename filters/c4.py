@@ -33,9 +33,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-import regex
 from pydantic import Field
 
+from filters.characters import UNSPACED
 from filters.document import Document
 from filters.filter import Filter, Rule, Signal, register, rule_when
 
@@ -43,7 +43,6 @@ _END_MARKS: Final = (".", "?", "!", '"')
 _FULL_WIDTH_END: Final = re.compile("[。！？｡][”’\"'」』）】》]*$")
 _CITATION: Final = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
 _POLICIES: Final = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
-_UNSPACED: Final = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 
 
 @register
@@ -138,4 +137,4 @@ def _has_words(line: str, count: int) -> bool:
         return True
     if line.isascii():
         return False
-    return len(_UNSPACED.findall(line)) + len(_UNSPACED.sub(" ", line).split(None, count)) >= count
+    return len(UNSPACED.findall(line)) + len(UNSPACED.sub(" ", line).split(None, count)) >= count

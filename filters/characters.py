@@ -65,6 +65,9 @@ _FLAG_PATTERNS: Final = {
     OPENER: r"[\p{Ps}\p{Pi}]",
 }
 
+UNSPACED: Final = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+"""A character of a script that puts no spaces between words."""
+
 _SURROGATES: Final = range(0xD800, 0xE000)
 
 

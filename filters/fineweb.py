@@ -20,16 +20,14 @@ from __future__ import annotations
 
 import functools
 import math
-import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-import regex
 from numpy.typing import NDArray
 from pydantic import Field
 
-from filters import repetition
+from filters import characters, repetition
 from filters.document import Document
 from filters.filter import Filter, Rule, Signal, register, rule_when
 
@@ -86,7 +84,6 @@ class FineWeb(Filter):
 @functools.cache
 def terminal_marks() -> NDArray[Any]:
     """Whether a code point ends sentences: bool, shape (0x110000,)."""
-    table = np.zeros(sys.maxunicode + 1, np.bool_)
-    characters = "".join(chr(point) for point in range(sys.maxunicode + 1) if not 0xD800 <= point < 0xE000)
-    table[[ord(mark) for mark in regex.findall(r"\p{Sentence_Terminal}", characters)]] = True
+    table = (characters.flags() & characters.STOP) != 0
+    table[ord("…")] = False  # a mark for our sentences, but not Unicode's
     return table

@@ -9,8 +9,9 @@ Rae et al. 2021, appendix A.1.1, measured as DCLM does (``content_filters.py`` w
 * Lines are stripped, empty ones dropped: share that starts with one of ``● • * -``, share that ends with ``...``,
   ``. . .`` or ``…``.
 
-For languages other than English give ``stop_words`` of that language or set ``min_stop_words`` to null; for scripts
-without spaces also set ``max_mean_word_length`` to null, and leave the rest.
+For languages other than English give ``stop_words`` of that language, or set ``min_stop_words`` to null. A stop word in
+a script without spaces (Han, kana, Thai, Lao, Khmer, Burmese) counts wherever it occurs; for such scripts also set
+``max_mean_word_length`` to null, and leave the rest.
 """
 
 # datatrove takes its words from a tokenizer, so that commas count as words without a letter, tests "#" and the ellipsis
@@ -29,7 +30,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from filters import characters, segment
-from filters.characters import ALPHA, SPACE, UPPER
+from filters.characters import ALPHA, SPACE, UNSPACED, UPPER
 from filters.document import Document
 from filters.filter import Filter, Rule, Signal, register, rule_when
 from filters.segment import Lines, mix
@@ -71,6 +72,7 @@ class GopherQuality(Filter):
         points = document.codepoints
         stops = _stop_word_hashes(self.stop_words)
         count, letters, alphabetic, stop_words, symbols = _count_words(points, characters.flags(), _lower(), stops)
+        stop_words += sum(document.text.count(word) for word in self.stop_words if UNSPACED.search(word))
         signals: dict[str, float] = {"gopher.words": len(document.words), "gopher.stop_words": stop_words}
         if count:
             signals["gopher.mean_word_length"] = letters / count

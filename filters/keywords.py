@@ -17,14 +17,13 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Literal
 
-import regex
 from pydantic import Field, model_validator
 
 from filters import word_lists
+from filters.characters import UNSPACED
 from filters.document import Document
 from filters.filter import Filter, Rule, Signal, register, rule_when
 
-_UNSPACED: Final = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 _AUTOMATON_BYTES: Final = 256 << 20
 """Memory that RE2 may use; beyond it (some hundred thousand entries) matching would turn slow."""
 
@@ -114,4 +113,4 @@ def _is_whole(text: str, start: int, stop: int) -> bool:
 
 def _joined(left: str, right: str) -> bool:
     """Whether two neighbouring characters lie in the same word, in a script that has spaces between words."""
-    return left.isalnum() and right.isalnum() and not _UNSPACED.match(left) and not _UNSPACED.match(right)
+    return left.isalnum() and right.isalnum() and not UNSPACED.match(left) and not UNSPACED.match(right)

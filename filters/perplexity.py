@@ -34,13 +34,15 @@ from filters.filter import Filter, Rule, Signal, register, rule_when
 
 _MARKS: Final = regex.compile(r"\p{Mn}+")
 _DIGITS: Final = re.compile(r"\d")
-_PUNCTUATION: Final = (
-    {ord(character): None for character in map(chr, (*range(10), *range(11, 32), *range(127, 160)))}
-    | {ord(character): '"' for character in "“”„«»「」《》"}
-    | {ord(character): "'" for character in "‘’´"}
-    | str.maketrans("，、。：∶；？！（）【】〈〉％～–━►", ",,.::;?!()[]<>%~---")
-    | {ord("．"): ". ", ord("—"): " - ", ord("…"): "...", ord("\t"): " "}
+_PLAIN: Final = (
+    dict.fromkeys(map(chr, (*range(9), *range(11, 32), *range(127, 160))), "")
+    | {"\t": " ", "．": ". ", "—": " - ", "…": "..."}
+    | dict.fromkeys("“”„«»「」《》", '"')
+    | dict.fromkeys("‘’´", "'")
+    | dict(zip("，、。：∶；？！（）【】〈〉％～–━►", ",,.::;?!()[]<>%~---", strict=True))
 )
+"""Plain forms of control characters and of typographic and full-width punctuation."""
+_TO_PLAIN: Final = re.compile("[" + re.escape("".join(_PLAIN)) + "]")  # eight times as fast as str.translate
 _LARGEST_EXPONENT: Final = 300.0
 """10^300 is still a float; a text of nothing but unknown tokens can exceed it."""
 
@@ -96,7 +98,7 @@ def normalize(text: str) -> str:
     text = text.lower()
     if not text.isascii():
         text = _MARKS.sub("", unicodedata.normalize("NFD", text))
-    return _DIGITS.sub("0", text).translate(_PUNCTUATION)
+    return _TO_PLAIN.sub(lambda found: _PLAIN[found[0]], _DIGITS.sub("0", text))
 
 
 def _words(line: str) -> list[str]:
@@ -113,6 +115,7 @@ def _load(path: str) -> Any:
         raise FileNotFoundError(f"there is no KenLM model at {path}")
     config = kenlm.Config()
     config.show_progress = False
+    config.arpa_complain = kenlm.ARPALoadComplain.NONE
     try:
         return kenlm.Model(path, config)
     except OSError as error:

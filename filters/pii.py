@@ -35,6 +35,9 @@ looked for in it; phonenumbers itself gives up after 65,535 tries. Tries that fi
 directory is read to its end.
 """
 
+Known = dict[tuple[str, int, int], list[tuple[int, int, float]]]
+"""What is known of places that may hold a telephone number, while one text is read; they are the costly part."""
+
 MAX_PASSES: Final = 16
 """A placeholder may lay bare what it stands beside (digits that ran on), so texts are read until nothing is found."""
 
@@ -107,7 +110,7 @@ class Redactor:
 
     def find(self, text: str) -> list[Match]:
         """The personal data in the text, in order and without overlaps (``resolve`` says which of two is taken)."""
-        return resolve(match for match in self._candidates(text) if match.score >= self.settings.min_score)
+        return self._find(text, {})
 
     def redact(self, text: str) -> tuple[str, dict[str, int]]:
         """The text with placeholders in place of personal data, and how many of each entity were replaced.
@@ -116,8 +119,9 @@ class Redactor:
         lay bare something new more than ``MAX_PASSES`` times).
         """
         counts: dict[Entity, int] = {}
+        known: Known = {}
         for _ in range(MAX_PASSES):
-            matches = self.find(text)
+            matches = self._find(text, known)
             if not matches:
                 break
             pieces: list[str] = []
@@ -129,7 +133,10 @@ class Redactor:
             text = "".join(pieces) + text[done:]
         return text, {entity: counts[entity] for entity in ENTITIES if entity in counts}
 
-    def _candidates(self, text: str) -> Iterator[Match]:
+    def _find(self, text: str, known: Known) -> list[Match]:
+        return resolve(match for match in self._candidates(text, known) if match.score >= self.settings.min_score)
+
+    def _candidates(self, text: str, known: Known) -> Iterator[Match]:
         recognizers = self.prepare()
         read = gates.readable(text)
         digits = gates.digit_positions(read.image)
@@ -137,24 +144,26 @@ class Redactor:
         for entity in self.settings.entities:
             if entity == "phone":
                 if runs:
-                    yield from self._phones(read)
+                    yield from self._phones(read, known)
                 continue
             for window in _windows(entity, read.image, digits, runs):
                 for found in recognizers[entity].analyze(read.slice(window), []):
                     yield Match(window.start + found.start, window.start + found.end, entity, found.score)
 
-    def _phones(self, read: gates.Readable) -> Iterator[Match]:
+    def _phones(self, read: gates.Readable, known: Known) -> Iterator[Match]:
         from filters.pii_recognizers import PlausiblePhoneRecognizer
 
         recognizer = self.prepare()["phone"]
         assert isinstance(recognizer, PlausiblePhoneRecognizer)
         tries = 0
-        for first, last, window in gates.phone_clusters(read.image):
-            start = window.start
-            results, spent = recognizer.analyze_cluster(read.slice(window), first - start, last - start)
-            for found in results:
-                yield Match(start + found.start, start + found.end, "phone", found.score)
-            tries += spent
+        for first, last, (start, end) in gates.phone_clusters(read.image):
+            cluster = (read.slice(gates.Window(start, end)), first - start, last - start)
+            if cluster not in known:
+                results, spent = recognizer.analyze_cluster(*cluster)
+                known[cluster] = [(found.start, found.end, found.score) for found in results]
+                tries += spent
+            for found_start, found_end, score in known[cluster]:
+                yield Match(start + found_start, start + found_end, "phone", score)
             if tries > PHONE_TRIES:
                 return
 

@@ -1,7 +1,7 @@
 """Where in a text personal data could stand: cheap scans that spare the recognizers all the rest.
 
-The recognizers together read about a megabyte a second, the gates a hundred. Each gate proposes windows of the text such
-that no match of its recognizer can cross a window's edge, with the characters around it that the recognizer's
+The recognizers together read about a megabyte a second, the gates a hundred. Each gate proposes windows of the text
+such that no match of its recognizer can cross a window's edge, with the characters around it that the recognizer's
 conditions look at. So running the recognizer over the windows alone finds what running it over the whole text finds.
 
 Gates work on the text's *image*: one byte for each character, which is the character itself where that is ASCII and

@@ -45,6 +45,8 @@ _DATE = re.compile(
 )
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|\d\d?)"
 _DOTTED_QUAD = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
+_DECIMAL = re.compile(r"(?:0|[1-9]\d*)\.\d+")
+_INTEGER_PART = re.compile(r"\d\.")
 
 
 class DomainEmailRecognizer(EmailRecognizer):
@@ -218,21 +220,23 @@ def plausible_phone(text: str, start: int, end: int) -> bool:
     """Whether what phonenumbers accepts as a number of some region is not more likely another figure.
 
     Not taken for telephone numbers: parts of a longer sequence of digits; fewer than seven digits (without
-    extension); fewer than nine in one piece; dates and ranges of years; dotted quads; a group of a single digit,
-    unless it is the first group or in brackets (rows of tables read ``2194 1 0 10 17``). Numbers that begin with a
-    plus or a prefix to dial abroad need seven digits whichever way they are grouped.
+    extension); fewer than nine in one piece; decimal numbers and fractions; dates and ranges of years; dotted quads;
+    a group of a single digit, unless it is the first group or in brackets (rows of tables read ``2194 1 0 10 17``).
+    Numbers that begin with a plus or a prefix to dial abroad need seven digits whichever way they are grouped.
     """
     extension = _EXTENSION.search(text, start, end)
     end_of_number = extension.start() if extension else end
     groups = list(_DIGITS.finditer(text, start, end_of_number))
     if not groups or _splits_digits(text, start) or _splits_digits(text, end):
         return False
+    if start > 1 and text[start].isdecimal() and _INTEGER_PART.match(text, start - 2):
+        return False
     first, last = groups[0].start(), groups[-1].end()
     international = bool(_PLUS.search(text, start, first)) or groups[0][0].startswith(ABROAD)
     digits = sum(len(group[0]) for group in groups)
     if digits < (MIN_DIGITS if international or len(groups) > 1 else MIN_UNBROKEN_DIGITS):
         return False
-    if _DATE.fullmatch(text, first, last) or _DOTTED_QUAD.fullmatch(text, first, last):
+    if any(figure.fullmatch(text, first, last) for figure in (_DATE, _DOTTED_QUAD, _DECIMAL)):
         return False
     return international or not any(map(_is_lone, groups[1:]))
 

@@ -21,7 +21,9 @@ def check(recipe: Recipe, stage: str, commits: Mapping[str, Sequence[dict[str, A
     """Warnings after a stage; with ``alarms.action: stop`` the first one is raised as Implausible."""
     for message in _found(recipe, stage, commits):
         if recipe.alarms.action == "stop":
-            raise Implausible(f"{message} If this is meant, raise that limit in the recipe, or set alarms.action: warn.")
+            raise Implausible(
+                f"{message} If this is meant, raise that limit in the recipe, or set alarms.action: warn."
+            )
         yield message
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Sequence
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -26,7 +25,7 @@ console = Console()
 errors = Console(stderr=True)
 
 
-class RunnerName(str, Enum):
+class RunnerName(StrEnum):
     """Where a run takes place."""
 
     local = "local"
@@ -40,7 +39,9 @@ class RunnerName(str, Enum):
 RecipePath = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file (YAML); see recipes/ for ready ones.")]
 Inputs = Annotated[
     list[str] | None,
-    typer.Option("--input", metavar="SOURCE=GLOB", help="Read this source from other files than the recipe says. Repeatable."),
+    typer.Option(
+        "--input", metavar="SOURCE=GLOB", help="Read this source from other files than the recipe says. Repeatable."
+    ),
 ]
 
 
@@ -51,10 +52,14 @@ def run(
     beam_options: Annotated[
         list[str] | None, typer.Argument(metavar="[-- BEAM OPTIONS]", help="Options for the Beam runner, after a --.")
     ] = None,
-    runner: Annotated[RunnerName, typer.Option(help="local: a pool of processes here; direct: one process, to debug.")] = RunnerName.local,
+    runner: Annotated[
+        RunnerName, typer.Option(help="local: a pool of processes here; direct: one process, to debug.")
+    ] = RunnerName.local,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes [default: one a core].")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Delete what an earlier run left in OUT and start over.")] = False,
-    input: Inputs = None,  # noqa: A002 - the option's name
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Delete what an earlier run left in OUT and start over.")
+    ] = False,
+    input: Inputs = None,
 ) -> None:
     """Run a recipe. The same command again goes on where it was stopped.
 
@@ -100,7 +105,7 @@ def _runner(name: RunnerName, record_seconds: float, attempts: int, workers: int
 
 
 @app.command()
-def check(recipe: RecipePath, input: Inputs = None) -> None:  # noqa: A002
+def check(recipe: RecipePath, input: Inputs = None) -> None:
     """Find everything that is wrong with a recipe before running it: keys, filters, thresholds, models, input."""
     from pipeline import check as checks
 
@@ -134,7 +139,9 @@ def verify(out: Annotated[str, typer.Argument(metavar="OUT", help="Output folder
 @app.command()
 def explain(
     out: Annotated[str, typer.Argument(metavar="OUT", help="Output folder of a finished run.")],
-    document: Annotated[str, typer.Argument(metavar="URL_OR_ID", help="A URL, a document id (or its beginning), or a document number.")],
+    document: Annotated[
+        str, typer.Argument(metavar="URL_OR_ID", help="A URL, a document id (or its beginning), or a document number.")
+    ],
 ) -> None:
     """Say what became of a document: fate, rule, signals, duplicates, and where it was read from."""
     from pipeline.display import explanation
@@ -181,4 +188,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -82,7 +82,12 @@ def funnel(made: Mapping[str, Any], layout: Layout) -> Group:
         for reason, count in sorted(fates["removed"].items(), key=lambda pair: (-pair[1], pair[0]))[:TOP_REASONS]:
             table.add_row(f"  [dim]{escape(reason)}[/]", "", f"[dim]{count:,}[/]", "", "", "", "")
     places = Table.grid(padding=(0, 2))
-    for what, path in (("corpus", "documents/"), ("shards", "shards/"), ("report", "report/index.html"), ("manifest", "manifest.json")):
+    for what, path in (
+        ("corpus", "documents/"),
+        ("shards", "shards/"),
+        ("report", "report/index.html"),
+        ("manifest", "manifest.json"),
+    ):
         places.add_row(f"[bold]{what}[/]", escape(layout.path(path)))
     return Group(table, places, Text.from_markup(f"[dim]why? corpusmill explain {escape(layout.out)} URL_OR_ID[/]"))
 
@@ -116,18 +121,24 @@ def explanation(found: Explanation) -> Panel:
             value = "" if one.value is None else f"{one.value:.4g}"
             table.add_row(one.signal, f"[bold {colour}]{value}[/]" if fired else value, escape(rules))
         parts += ["", table]
-    for one in found.evidence:
-        kept = one["kept"] or {}
-        span = f", characters {one['start']} to {one['stop']}: {escape(one['text'][:120])!r}" if one["level"] == "sentence.span" else ""
+    for proof in found.evidence:
+        kept = proof["kept"] or {}
+        span = (
+            f", characters {proof['start']} to {proof['stop']}: {escape(proof['text'][:120])!r}"
+            if proof["level"] == "sentence.span"
+            else ""
+        )
         parts.append(
-            f"[bold]{one['level']}[/], similarity {one['similarity']:.2f}{span}\n"
+            f"[bold]{proof['level']}[/], similarity {proof['similarity']:.2f}{span}\n"
             f"  stays in {escape(str(kept.get('id')))} {escape(str(kept.get('url')))}"
         )
     if found.absorbed:
         parts.append(f"\n[bold]{len(found.absorbed)} removals because this one stays[/]")
-        for one in found.absorbed[:10]:
-            gone = one["document"] or {}
-            parts.append(f"  {one['level']} {one['similarity']:.2f} {escape(str(gone.get('id')))} {escape(str(gone.get('url')))}")
+        for proof in found.absorbed[:10]:
+            gone = proof["document"] or {}
+            parts.append(
+                f"  {proof['level']} {proof['similarity']:.2f} {escape(str(gone.get('id')))} {escape(str(gone.get('url')))}"
+            )
     text = row.get("text") or ""
     if text:
         parts += ["", Text(text[:SHOWN_TEXT] + ("…" if len(text) > SHOWN_TEXT else ""), style="dim")]

@@ -81,7 +81,7 @@ def _explain(layout: Layout, made: Mapping[str, Any], resolved: Recipe, kind: st
     place = _place(made, row["source"], row["origin"])
     if kind == "removed":
         return Explanation(row, "removed", row["removed_by"], place, _judgements(resolved, row))
-    evidence = [one for one in _rows(layout, made, "duplicates", "number", row["number"])]
+    evidence = list(_rows(layout, made, "duplicates", "number", row["number"]))
     for one in evidence:
         one["kept"] = next(_rows(layout, made, "filtered", "number", one["kept_number"]), None)
     gone = [one["level"] for one in evidence if one["level"] != "sentence.span"]
@@ -94,7 +94,9 @@ def _explain(layout: Layout, made: Mapping[str, Any], resolved: Recipe, kind: st
         explanation.fate, explanation.reason = "failed", f"{failure['step']}: {failure['cause']}"
     for one in _rows(layout, made, "duplicates", "kept_number", row["number"]):
         if one["number"] != row["number"]:
-            explanation.absorbed.append(one | {"document": next(_rows(layout, made, "filtered", "number", one["number"]), None)})
+            explanation.absorbed.append(
+                one | {"document": next(_rows(layout, made, "filtered", "number", one["number"]), None)}
+            )
     return explanation
 
 

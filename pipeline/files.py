@@ -18,6 +18,9 @@ from typing import IO, Any
 _REMOTE = re.compile(r"^[a-z][a-z0-9+.-]+://")
 _BLOCK = 1 << 20
 
+UNFINISHED = ".part"
+"""How the names of files end while they are being written."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -162,7 +165,7 @@ def replacing(path: str) -> Iterator[Written]:
     and digest are known afterwards.
     """
     folder, _, name = path.rpartition("/")
-    temporary = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}.part"
+    temporary = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}{UNFINISHED}"
     if is_remote(path):
         sink: IO[bytes] = _filesystems().create(temporary, compression_type="uncompressed")
     else:

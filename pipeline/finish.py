@@ -1,6 +1,6 @@
 """The stage after dedup: apply its decisions, cut repeated sentence spans, remove personal data, write the corpus.
 
-    load and drop duplicates ─► cut repeated spans ─► remove personal data ─► write
+load and drop duplicates ─► cut repeated spans ─► remove personal data ─► write
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from filters.document import Document
 from filters.pii import PiiSettings, Redactor
 from pipeline import plan, pulse, tables
 from pipeline.dedup import stages
-from pipeline.dedup.runs import Rows
-from tokenizer import bpe
 from pipeline.layout import Layout
 from pipeline.plan import RECORD_BITS, Split, document_number
 from pipeline.prepare import RECORD_MASK, Batch, describe, of_failures
 from pipeline.recipe import Recipe
 from pipeline.stage import Commit, Item, Part, Stage, committed, output
+from tokenizer import bpe
 
 SNIPPET = 200
 """Characters of a cut span that the evidence quotes."""
@@ -85,7 +84,7 @@ class Finish(Stage):
         )
 
 
-class _Load(beam.DoFn):  # type: ignore[misc]
+class _Load(beam.DoFn):
     """Loads the filtered documents of a split without those that dedup removes."""
 
     def __init__(self, recipe: Recipe, layout: Layout) -> None:
@@ -138,7 +137,7 @@ class _Load(beam.DoFn):  # type: ignore[misc]
         batch.counts[f"{document.source}|removed|dedup.{level}"] += 1
 
 
-class _CutSpans(beam.DoFn):  # type: ignore[misc]
+class _CutSpans(beam.DoFn):
     """Cuts the sentence spans that stand in another document, or earlier in the same one."""
 
     def __init__(self, recipe: Recipe, layout: Layout) -> None:
@@ -187,7 +186,9 @@ class _CutSpans(beam.DoFn):  # type: ignore[misc]
             start, stop = int(starts[first]), int(stops[last])
             pieces.append(text[at:start].rstrip(" \t"))
             at = stop
-            batch.evidence.append(self._evidence(document, "sentence.span", kept_by[first], start, stop, text[start : start + SNIPPET]))
+            batch.evidence.append(
+                self._evidence(document, "sentence.span", kept_by[first], start, stop, text[start : start + SNIPPET])
+            )
             batch.counts[f"{document.source}|spans_cut"] += 1
             batch.counts[f"{document.source}|characters_cut"] += stop - start
         document.replace_text("".join([*pieces, text[at:]]).strip())
@@ -222,7 +223,7 @@ def redactor(settings: str) -> Redactor:
     return Redactor(PiiSettings.model_validate_json(settings))
 
 
-class _RemovePersonalData(beam.DoFn):  # type: ignore[misc]
+class _RemovePersonalData(beam.DoFn):
     """Replaces personal data by placeholders; the counts become signals, the values are kept nowhere."""
 
     def __init__(self, settings: PiiSettings) -> None:
@@ -248,7 +249,7 @@ class _RemovePersonalData(beam.DoFn):  # type: ignore[misc]
         yield batch
 
 
-class _Write(beam.DoFn):  # type: ignore[misc]
+class _Write(beam.DoFn):
     """Writes documents, evidence, failures, and the drawn sample for the tokenizer."""
 
     def __init__(self, recipe: Recipe, layout: Layout, sample_rate: float) -> None:
@@ -263,9 +264,13 @@ class _Write(beam.DoFn):  # type: ignore[misc]
         part.counts[f"{source}|kept"] += len(batch.documents)
         part.counts.update(f"{source}|failed|{failure.step}" for failure in batch.failures)
         if batch.documents:
-            written = tables.write(self._layout.path(f"documents/{name}"), tables.of_documents(batch.documents, self._schema))
+            written = tables.write(
+                self._layout.path(f"documents/{name}"), tables.of_documents(batch.documents, self._schema)
+            )
             text = sum(len(document.text.encode()) for document in batch.documents)
-            part.outputs.append(output(self._layout, "documents", written, rows=len(batch.documents), source=source, text=text))
+            part.outputs.append(
+                output(self._layout, "documents", written, rows=len(batch.documents), source=source, text=text)
+            )
             part.counts[f"{source}|text_bytes"] += text
             sample = [one for one in batch.documents if bpe.sample_rank(one.id) < self._sample_rate * 2.0**64]
             if sample:
@@ -274,7 +279,10 @@ class _Write(beam.DoFn):  # type: ignore[misc]
                 part.outputs.append(output(self._layout, "work", written, rows=len(sample)))
         if batch.evidence:
             rows = sorted(batch.evidence, key=lambda one: (one.number, one.start, one.level))
-            table = pa.table({name: [getattr(row, name) for row in rows] for name in tables.DUPLICATES.names}, schema=tables.DUPLICATES)
+            table = pa.table(
+                {name: [getattr(row, name) for row in rows] for name in tables.DUPLICATES.names},
+                schema=tables.DUPLICATES,
+            )
             written = tables.write(self._layout.path(f"duplicates/{name}"), table)
             part.outputs.append(output(self._layout, "duplicates", written, rows=len(rows), source=source))
         if batch.failures:

@@ -40,13 +40,13 @@ class Fates:
             raise RuntimeError(f"{what}: {self.read} records read, but {accounted} accounted for")
 
     def add(self, counts: Mapping[str, int], stage: str) -> None:
-        """Add the counts of a commit; the documents that finish counts are those that prepare kept."""
+        """Add the counts of a commit. What prepare kept is read again by finish, which has the last word on it."""
         for name, count in counts.items():
             match name.split("|")[1:]:
                 case ["read"]:
                     self.read += count
                 case ["kept"]:
-                    self.kept += count if stage == "finish" else 0
+                    self.kept += count if stage != "prepare" else 0
                 case ["removed", reason]:
                     self.removed[reason] += count
                 case ["failed", step]:
@@ -70,7 +70,7 @@ def versions() -> dict[str, str]:
 def make(recipe: Recipe, plan: Plan, layout: Layout, commits: Mapping[str, Sequence[dict[str, Any]]]) -> dict[str, Any]:
     """The manifest of a finished run from the commits of its stages. Raises RuntimeError when records are missing."""
     splits = {split.name: Fates() for split in plan.splits}
-    for stage in ("prepare", "finish"):
+    for stage in ("prepare", "finish", "encode"):
         for commit in commits.get(stage, ()):
             splits[commit["item"]].add(commit["counts"], stage)
     sources = {source.name: Fates() for source in recipe.sources}
@@ -82,7 +82,9 @@ def make(recipe: Recipe, plan: Plan, layout: Layout, commits: Mapping[str, Seque
         total.removed += fates.removed
         total.failed += fates.failed
         total.facts += fates.facts
-    outputs = [one for stage in commits.values() for commit in stage for one in commit["outputs"] if one["kind"] != "work"]
+    outputs = [
+        one for stage in commits.values() for commit in stage for one in commit["outputs"] if one["kind"] != "work"
+    ]
     for one in outputs:
         if one["kind"] == "shard":
             sources[one["source"]].facts["tokens"] += one["tokens"]
@@ -107,7 +109,9 @@ def _short(fates: Fates) -> dict[str, int]:
 def read(layout: Layout) -> dict[str, Any]:
     """The manifest of a finished run. Raises FileNotFoundError with what to do when there is none."""
     if not files.exists(layout.manifest):
-        raise FileNotFoundError(f"{layout.out} holds no finished run (no manifest.json): run the recipe again to finish it")
+        raise FileNotFoundError(
+            f"{layout.out} holds no finished run (no manifest.json): run the recipe again to finish it"
+        )
     manifest: dict[str, Any] = files.read_json(layout.manifest)
     if manifest.get("format") != FORMAT:
         raise ValueError(f"{layout.manifest}: format {manifest.get('format')!r}, this version reads {FORMAT}")

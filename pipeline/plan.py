@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -138,7 +139,7 @@ def _cut(source: Source, found: Iterable[tuple[str, files.Found]], size: int) ->
     for name, file in found:
         cuts = max(1, -(-file.size // size)) if source.can_enter(file.path) else 1
         edges = [file.size * cut // cuts for cut in range(cuts + 1)]
-        for start, stop in zip(edges, edges[1:], strict=False):
+        for start, stop in itertools.pairwise(edges):
             if together and (weight + stop - start > size or len(together) >= MAX_FILES):
                 yield tuple(together)
                 together, weight = [], 0

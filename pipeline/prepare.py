@@ -1,6 +1,6 @@
 """The first stage: read a split, extract text, measure and judge it, and write what was kept with its dedup keys.
 
-    read and extract ─► one step a filter ─► write      (no shuffle; a batch is a bounded run of one split's records)
+read and extract ─► one step a filter ─► write      (no shuffle; a batch is a bounded run of one split's records)
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def _is_of(item: Item, source: str) -> bool:
     return item.splits[0].source == source
 
 
-class _Read(beam.DoFn):  # type: ignore[misc]
+class _Read(beam.DoFn):
     """Reads the records of a split and makes their texts, in bounded batches."""
 
     def __init__(self, recipe: Recipe, source: Source) -> None:
@@ -205,7 +205,7 @@ def judge(filter_: Filter) -> Judge:
     return Judge(filter_)
 
 
-class _Filter(beam.DoFn):  # type: ignore[misc]
+class _Filter(beam.DoFn):
     """Applies one filter to the documents that are still there."""
 
     def __init__(self, filter_: Filter, measure_removed: bool) -> None:
@@ -234,7 +234,7 @@ class _Filter(beam.DoFn):  # type: ignore[misc]
 RECORD_MASK = document_number(1, 0) - 1
 
 
-class _Write(beam.DoFn):  # type: ignore[misc]
+class _Write(beam.DoFn):
     """Writes a batch: kept documents and their dedup keys, removed documents, failures."""
 
     def __init__(self, recipe: Recipe, source: Source, layout: Layout) -> None:
@@ -243,7 +243,8 @@ class _Write(beam.DoFn):  # type: ignore[misc]
         self._layout = layout
 
     def process(self, batch: Batch) -> Iterator[Part]:
-        kept, removed = [], []
+        kept: list[Document] = []
+        removed: list[Document] = []
         for document in batch.documents:
             (removed if document.removed_by else kept).append(document)
         part = Part(batch.item, batch.part, batch.last)
@@ -260,7 +261,9 @@ class _Write(beam.DoFn):  # type: ignore[misc]
                 table = tables.of_documents(documents, schema)
                 written = tables.write(self._layout.path(f"{kind}/{name}"), table)
                 facts = {"rows": len(documents), "source": self._source.name}
-                part.outputs.append(output(self._layout, kind, written, **facts, **({"text": texts} if kind == "filtered" else {})))
+                part.outputs.append(
+                    output(self._layout, kind, written, **facts, **({"text": texts} if kind == "filtered" else {}))
+                )
         if batch.failures:
             written = tables.write(self._layout.path(f"failed/{name}"), of_failures(batch.failures))
             facts = {"rows": len(batch.failures), "source": self._source.name}
@@ -345,6 +348,9 @@ def of_failures(failures: Iterable[Failure]) -> pa.Table:
     """Failures as a table, in record order."""
     ordered = sorted(failures, key=lambda failure: failure.number)
     return pa.table(
-        {name: [valid(value) if isinstance(value := getattr(one, name), str) else value for one in ordered] for name in tables.FAILED.names},
+        {
+            name: [valid(value) if isinstance(value := getattr(one, name), str) else value for one in ordered]
+            for name in tables.FAILED.names
+        },
         schema=tables.FAILED,
     )

@@ -18,7 +18,7 @@ _slots: Any = [NOTHING, NOTHING, 0, 0]
 
 def share(slots: Any) -> None:
     """Write to these slots (an integer array of length SLOTS) from now on."""
-    global _slots  # noqa: PLW0603 - one per process, by nature
+    global _slots
     _slots = slots
     rest()
 

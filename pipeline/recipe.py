@@ -57,7 +57,9 @@ class Near(_Section):
     ngram: int = Field(5, ge=1, le=50, description="words in a shingle")
     bands: int = Field(14, ge=1, le=1000)
     rows: int = Field(8, ge=1, le=1000)
-    min_similarity: float = Field(0.75, ge=0, le=1, description="share of equal signature values that makes a duplicate")
+    min_similarity: float = Field(
+        0.75, ge=0, le=1, description="share of equal signature values that makes a duplicate"
+    )
     seed: int = Field(1, ge=0, description="of the permutations, as in datasketch.MinHash(seed=…)")
 
     @property
@@ -71,7 +73,9 @@ class Sentence(_Section):
 
     span: int = Field(3, ge=1, le=100, description="sentences in a span")
     min_words: int = Field(50, ge=0, description="a document that lost something and keeps fewer words is removed")
-    sources: tuple[str, ...] | None = Field(None, description="sources it applies to; null: all that hold prose (not code)")
+    sources: tuple[str, ...] | None = Field(
+        None, description="sources it applies to; null: all that hold prose (not code)"
+    )
 
 
 class Dedup(_Section):
@@ -99,14 +103,18 @@ class Limits(_Section):
     record: Size = Field(16 << 20, description="unpacked bytes of one record; larger ones fail")
     batch_documents: int = Field(2048, ge=1, description="documents in one batch and one output file")
     batch_text: Size = Field(32 << 20, description="characters in one batch and one output file")
-    record_seconds: float = Field(60, gt=0, description="time for one record before its worker is stopped (local runner)")
+    record_seconds: float = Field(
+        60, gt=0, description="time for one record before its worker is stopped (local runner)"
+    )
     attempts: int = Field(2, ge=1, description="how often a record may stop its worker before it counts as failed")
 
 
 class Alarms(_Section):
     """How much may vanish before the run stops: what removes nearly everything is usually a mistake."""
 
-    source_removed: float = Field(0.999, ge=0, le=1, description="largest share of a source's documents its filters may remove")
+    source_removed: float = Field(
+        0.999, ge=0, le=1, description="largest share of a source's documents its filters may remove"
+    )
     dedup_removed: float = Field(0.9, ge=0, le=1, description="largest share of documents that dedup may remove")
     min_documents: int = Field(1000, ge=0, description="smaller sources raise no alarm")
     action: Literal["stop", "warn"] = "stop"
@@ -159,14 +167,17 @@ class Recipe(_Section):
         out = self.model_dump(mode="json", exclude={"sources", "chains"})
         out["sources"] = [source.model_dump(mode="json") for source in self.sources]
         out["filters"] = {
-            name: [{filter_.name: filter_.model_dump(mode="json")} for filter_ in chain] for name, chain in self.chains.items()
+            name: [{filter_.name: filter_.model_dump(mode="json")} for filter_ in chain]
+            for name, chain in self.chains.items()
         }
         return out
 
     @functools.cached_property
     def digest(self) -> str:
         """SHA-256 of the resolved recipe and of the models and lists that it names (not of its input)."""
-        models = {path: files.sha256_of(path)[1] for chain in self.chains.values() for one in chain for path in one.files()}
+        models = {
+            path: files.sha256_of(path)[1] for chain in self.chains.values() for one in chain for path in one.files()
+        }
         if self.tokenizer and self.tokenizer.path:
             models[self.tokenizer.path] = files.sha256_of(self.tokenizer.path)[1]
         written = json.dumps([self.as_written(), models], sort_keys=True, ensure_ascii=False)
@@ -263,11 +274,13 @@ class _Reader:
     def _chains(self) -> dict[str, Chain]:
         written = self.tree.get("filters")
         if written is False:
-            return {name: () for name in DEFAULT_CHAINS}
+            return dict.fromkeys(DEFAULT_CHAINS, ())
         if written is not None and not isinstance(written, dict):
             self._problem(("filters",), "is a mapping from chain names to lists of filters, or false")
             written = None
-        chains = {name: self._chain(entries, None) for name, entries in DEFAULT_CHAINS.items() if name not in (written or {})}
+        chains = {
+            name: self._chain(entries, None) for name, entries in DEFAULT_CHAINS.items() if name not in (written or {})
+        }
         for name, entries in (written or {}).items():
             if not isinstance(entries, list):
                 self._problem(("filters", name), "a chain is a list of filters")
@@ -281,7 +294,7 @@ class _Reader:
         for index, entry in enumerate(entries):
             here = (*place, index) if place else ()
             if isinstance(entry, str):
-                name, settings = entry, {}
+                name, settings = entry, dict[str, Any]()
             elif isinstance(entry, dict) and len(entry) == 1:
                 ((name, settings),) = entry.items()
                 here = (*here, name)
@@ -337,14 +350,18 @@ class _Reader:
             if source is None:
                 continue
             if source.filters and source.filters not in chains:
-                self._problem((*here, "filters"), f"no filter chain {source.filters!r}{_nearest(source.filters, chains)}")
+                self._problem(
+                    (*here, "filters"), f"no filter chain {source.filters!r}{_nearest(source.filters, chains)}"
+                )
             if source.name in {one.name for one in sources}:
                 self._problem((*here, "name"), f"two sources are called {source.name!r}")
             sources.append(source)
         for name in paths:
             if name not in {one.name for one in sources}:
                 names = [one.name for one in sources]
-                self._problem(("sources",), f"paths given for a source {name!r} that is not there{_nearest(name, names)}")
+                self._problem(
+                    ("sources",), f"paths given for a source {name!r} that is not there{_nearest(name, names)}"
+                )
         return tuple(sources)
 
     def _names(self, recipe: Recipe) -> None:
@@ -373,10 +390,11 @@ class _Reader:
 
     def _line(self, place: tuple[Any, ...]) -> int:
         """The line of the deepest part of the place that the file holds."""
-        node, line = self.tree, 1
+        node: Any = self.tree
+        line = 1
         for part in place:
             try:
-                marks = node.lc.key(part) if isinstance(node, dict) else node.lc.item(part)
+                marks = node.lc.key(part) if hasattr(node, "keys") else node.lc.item(part)
                 line = marks[0] + 1
                 node = node[part]
             except (KeyError, IndexError, TypeError, AttributeError):

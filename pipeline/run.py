@@ -52,6 +52,7 @@ def run(recipe: Recipe, out: str, runner: Runner, display: Display, fresh: bool 
             _clear(layout)
         planned = plan.make(recipe)
         _begin(recipe, planned, layout)
+        _sweep(layout)
         plan.save(planned, layout)
         if files.exists(layout.manifest):
             display.note("nothing to do: this run is already finished")
@@ -110,7 +111,9 @@ def _texts(commits: Commits) -> dict[str, int]:
     return found
 
 
-def _do(stage: Stage, layout: Layout, runner: Runner, display: Display, before: str) -> tuple[list[dict[str, Any]], str]:
+def _do(
+    stage: Stage, layout: Layout, runner: Runner, display: Display, before: str
+) -> tuple[list[dict[str, Any]], str]:
     """Do what is left of a stage. Returns its commits, in item order, and the digest that the next stage starts from."""
     marker = layout.marker(stage.name)
     if files.exists(marker):
@@ -141,11 +144,13 @@ def _begin(recipe: Recipe, planned: Plan, layout: Layout) -> None:
         what = {
             "recipe": "another recipe, or this one with other settings or models",
             "input": "other input files, or some have changed since",
-            "versions": _changed_versions(then.get("versions", {}), now["versions"]),
+            "versions": _changed_versions(then.get("versions", {}), manifest.versions()),
         }
         for key, difference in what.items():
             if then.get(key) != now[key]:
-                raise OtherRun(f"{layout.out} holds a run of {difference}. Add --fresh to start over, or use another --output.")
+                raise OtherRun(
+                    f"{layout.out} holds a run of {difference}. Add --fresh to start over, or use another --output."
+                )
         return
     if files.find(files.join(layout.out, "*")):
         raise OtherRun(f"{layout.out} is not empty and holds no run of corpusmill. Use another --output.")
@@ -158,6 +163,13 @@ def _begin(recipe: Recipe, planned: Plan, layout: Layout) -> None:
 def _changed_versions(then: Mapping[str, str], now: Mapping[str, str]) -> str:
     changed = [f"{name} {then.get(name, '?')} (now {now[name]})" for name in now if then.get(name) != now[name]]
     return "other versions: " + ", ".join(changed)
+
+
+def _sweep(layout: Layout) -> None:
+    """Delete what a killed run left half written."""
+    if not files.is_remote(layout.out):
+        for path in Path(layout.out).rglob(f".*{files.UNFINISHED}"):
+            path.unlink()
 
 
 def _clear(layout: Layout) -> None:

@@ -91,7 +91,7 @@ def _keyed(part: Part) -> tuple[str, Part]:
     return part.item, part
 
 
-class _WriteCommit(beam.DoFn):  # type: ignore[misc]
+class _WriteCommit(beam.DoFn):
     def __init__(self, stage: str, layout: Layout) -> None:
         self._stage = stage
         self._layout = layout

@@ -125,7 +125,11 @@ def write(path: str, table: pa.Table, compress: bool = True) -> files.Written:
 
     Random keys do not shrink, so tables of hashes are written as they are.
     """
-    names = [name for name in ("source", "language", "removed_by", "step", "level", "kept_source") if name in table.schema.names]
+    names = [
+        name
+        for name in ("source", "language", "removed_by", "step", "level", "kept_source")
+        if name in table.schema.names
+    ]
     with files.replacing(path) as written:
         pq.write_table(
             table,

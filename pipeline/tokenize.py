@@ -1,15 +1,16 @@
 """The last stages: train the tokenizer on a drawn sample, encode every document, and pack the shards.
 
-    train (once) ─► encode (per split, placed by keyed hash) ─► pack (per shard)      (tokens move once, through files)
+train (once) ─► encode (per split, placed by keyed hash) ─► pack (per shard)      (tokens move once, through files)
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import apache_beam as beam
 import numpy as np
@@ -17,13 +18,14 @@ import pyarrow as pa
 
 from pipeline import files, plan, pulse, tables
 from pipeline.layout import Layout
-from pipeline.prepare import RECORD_MASK
+from pipeline.prepare import RECORD_MASK, Failure, describe, of_failures
 from pipeline.recipe import Recipe, Shards
 from pipeline.stage import Commit, Item, Part, Stage, committed, output
 from tokenizer import bpe, shard
 from tokenizer.encode import Encoder
 
-HELD_OUT, TRAIN = "validation", "train"
+HELD_OUT: Final = "validation"
+TRAIN: Final = "train"
 ENCODED_BATCH = 256
 """Documents encoded at a time."""
 
@@ -42,13 +44,11 @@ class Train(Stage):
 
     def transform(self, items: beam.PCollection) -> beam.PCollection:
         return (
-            items
-            | "train tokenizer" >> beam.ParDo(_Train(self.recipe, self.layout))
-            | Commit(self.name, self.layout)
+            items | "train tokenizer" >> beam.ParDo(_Train(self.recipe, self.layout)) | Commit(self.name, self.layout)
         )
 
 
-class _Train(beam.DoFn):  # type: ignore[misc]
+class _Train(beam.DoFn):
     def __init__(self, recipe: Recipe, layout: Layout) -> None:
         self._recipe = recipe
         self._layout = layout
@@ -147,7 +147,7 @@ class Encode(Stage):
         )
 
 
-class _Encode(beam.DoFn):  # type: ignore[misc]
+class _Encode(beam.DoFn):
     """Encodes the documents of a split, file by file, and writes their tokens grouped by shard."""
 
     def __init__(self, layout: Layout, settings: Shards, counts: Mapping[tuple[str, str], int]) -> None:
@@ -163,19 +163,21 @@ class _Encode(beam.DoFn):  # type: ignore[misc]
         paths = [self._layout.path(one["path"]) for one in commit["outputs"] if one["kind"] == "documents"]
         for number, path in enumerate(paths):
             part = Part(item.name, number, last=number == len(paths) - 1)
-            table = tables.read(path, ["id", "number", "url", "text", "source"])
+            table = tables.read(path, ["id", "number", "url", "text", "source", "origin"])
+            tokens = self._tokens(item, part, encoder, table)
             places = [self._place(source, name) for source, name in zip(*_columns(table, "source", "id"), strict=True)]
-            tokens = self._tokens(item, encoder, table)
             groups: dict[ShardName, list[int]] = defaultdict(list)
             for row, (name, _) in enumerate(places):
-                groups[name].append(row)
+                if tokens[row] is not None:
+                    groups[name].append(row)
             for name in sorted(groups, key=lambda one: one.path):
                 rows = sorted(groups[name], key=lambda row: (places[row][1], table.column("id")[row].as_py()))
-                made = _encoded(table, rows, [places[row][1] for row in rows], [tokens[row] for row in rows], encoder.dtype)
+                made = _encoded(
+                    table, rows, [places[row][1] for row in rows], [tokens[row] for row in rows], encoder.dtype
+                )
                 written = _write_encoded(self._layout.work(f"tokens/{name.path}/{item.name}-{number:02d}.arrow"), made)
                 facts = {"rows": len(rows), "shard": name.path, "source": name.source, "part": name.part}
                 part.outputs.append(output(self._layout, "work", written, **facts))
-                part.counts["tokens"] += sum(len(tokens[row]) for row in rows)
             pulse.count(table.num_rows, table.num_rows)
             yield part
 
@@ -187,23 +189,42 @@ class _Encode(beam.DoFn):  # type: ignore[misc]
             place = shard.place(document_id, of, self._settings.validation, self._settings.seed)
         return ShardName(source, place.split, place.shard, of), place.order
 
-    @staticmethod
-    def _tokens(item: Item, encoder: Encoder, table: pa.Table) -> list[Any]:
+    def _tokens(self, item: Item, part: Part, encoder: Encoder, table: pa.Table) -> list[Any]:
+        """The tokens of every document, None for one that can't be encoded: it moves from kept to failed."""
         (split,) = item.splits
-        numbers, texts = _columns(table, "number", "text")
+        skip = dict(item.skip)
         found: list[Any] = []
-        for number, text in zip(numbers, texts, strict=True):
-            pulse.at(split.index, number & RECORD_MASK)
-            found += encoder.encode_documents([text])
+        failures = []
+        for row, (number, text) in enumerate(zip(*_columns(table, "number", "text"), strict=True)):
+            record = number & RECORD_MASK
+            pulse.at(split.index, record)
+            try:
+                if record in skip:
+                    raise ValueError(skip[record])
+                found += encoder.encode_documents([text])
+            except ValueError as error:
+                failures.append(_failure(table.slice(row, 1).to_pylist()[0], describe(error)))
+                found.append(None)
         pulse.rest()
+        if failures:
+            path = self._layout.path(f"failed/{item.name}-{part.number:02d}-encode.parquet")
+            written = tables.write(path, of_failures(failures))
+            part.outputs.append(output(self._layout, "failed", written, rows=len(failures), source=split.source))
+            part.counts.update({f"{split.source}|failed|encode": len(failures), f"{split.source}|kept": -len(failures)})
         return found
+
+
+def _failure(row: Mapping[str, Any], cause: str) -> Failure:
+    return Failure(row["number"], row["source"], **row["origin"], url=row["url"], step="encode", cause=cause)
 
 
 def _columns(table: pa.Table, *names: str) -> tuple[list[Any], ...]:
     return tuple(table.column(name).to_pylist() for name in names)
 
 
-def _encoded(table: pa.Table, rows: Sequence[int], orders: Sequence[int], tokens: Sequence[Any], dtype: Any) -> pa.Table:
+def _encoded(
+    table: pa.Table, rows: Sequence[int], orders: Sequence[int], tokens: Sequence[Any], dtype: Any
+) -> pa.Table:
     """The rows that go to one shard, in its order, as a table."""
     offsets = np.zeros(len(rows) + 1, np.int64)
     np.cumsum([len(one) for one in tokens], out=offsets[1:])
@@ -249,7 +270,9 @@ class Pack(Stage):
         return pieces
 
     def transform(self, items: beam.PCollection) -> beam.PCollection:
-        return items | "pack shards" >> beam.ParDo(_Pack(self.recipe.digest, self.layout)) | Commit(self.name, self.layout)
+        return (
+            items | "pack shards" >> beam.ParDo(_Pack(self.recipe.digest, self.layout)) | Commit(self.name, self.layout)
+        )
 
 
 def _encoded_files(layout: Layout) -> Iterator[dict[str, Any]]:
@@ -258,7 +281,7 @@ def _encoded_files(layout: Layout) -> Iterator[dict[str, Any]]:
         yield from (commit or {"outputs": []})["outputs"]
 
 
-class _Pack(beam.DoFn):  # type: ignore[misc]
+class _Pack(beam.DoFn):
     """Gathers the documents of one shard, orders them by keyed hash and writes the shard."""
 
     def __init__(self, recipe: str, layout: Layout) -> None:
@@ -277,13 +300,15 @@ class _Pack(beam.DoFn):  # type: ignore[misc]
                 tokenizer=trained["sha256"],
                 recipe=self._recipe,
                 source=source,
-                split=part,
+                split=TRAIN if part == TRAIN else HELD_OUT,
                 vocabulary=trained["vocabulary"],
                 end_of_text=trained["end_of_text"],
             )
             facts = shard.write_shard(written.stream, (document for _, document in rows), about)
         done = Part(item.name, 0, last=True)
-        done.outputs.append(output(self._layout, "shard", written, rows=facts.documents, tokens=facts.tokens, source=source, split=part))
+        done.outputs.append(
+            output(self._layout, "shard", written, rows=facts.documents, tokens=facts.tokens, source=source, split=part)
+        )
         pulse.count(len(rows), len(rows))
         yield done
 
@@ -307,4 +332,4 @@ def _mapped(path: str) -> pa.Table:
 def _lists(column: pa.ChunkedArray) -> Iterator[Any]:
     for chunk in column.chunks:
         offsets, values = chunk.offsets.to_numpy(), chunk.values.to_numpy()
-        yield from (values[start:stop] for start, stop in zip(offsets, offsets[1:], strict=False))
+        yield from (values[start:stop] for start, stop in itertools.pairwise(offsets))

@@ -68,7 +68,8 @@ def _sums(made: dict[str, Any], rows: Counter[tuple[str, str]]) -> Iterator[str]
         if fates["read"] != fates["kept"] + removed + failed:
             yield f"source {name}: {fates['read']} read, but {fates['kept']} kept + {removed} removed + {failed} failed"
         by_dedup = sum(count for reason, count in fates["removed"].items() if reason.startswith("dedup."))
-        counted = {"documents": fates["kept"], "removed": removed - by_dedup, "failed": failed}
+        unencoded = fates["failed"].get("encode", 0)
+        counted = {"documents": fates["kept"] + unencoded, "removed": removed - by_dedup, "failed": failed}
         for kind, count in counted.items():
             if rows[name, kind] != count:
                 yield f"source {name}: {rows[name, kind]} rows in {kind}/, the manifest counts {count}"

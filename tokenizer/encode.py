@@ -210,8 +210,8 @@ def _tiktoken_parts(tokenizer: Tokenizer) -> tuple[str, dict[bytes, int]]:
     lowest id, whichever two tokens they come from. The two do the same where (1) merges are listed by the id that they
     make, and (2) every token, encoded alone, comes out as itself. For what happens between two places in a text is what
     happens to that stretch alone, until a merge crosses one of them. So two neighbours that spell token T are the only
-    two parts that T alone comes to before it is whole, and by (2) that pair is in the list. The pairs that may merge are
-    then the same for both at every step, one for each token, and by (1) in the same order.
+    two parts that T alone comes to before it is whole, and by (2) that pair is in the list. The pairs that may be
+    merged are then the same for both at every step, one for each token, and by (1) in the same order.
     """
     description = json.loads(tokenizer.to_str())
     model = description["model"]

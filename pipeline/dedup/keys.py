@@ -58,7 +58,7 @@ def signature(hashes: Array, near: Near) -> Array | None:
     if len(hashes) < near.ngram:
         return None
     multipliers, increments = permutations(near.permutations, near.seed)
-    return _signature(hashes, near.ngram, multipliers, increments)  # type: ignore[no-any-return]
+    return _signature(hashes, near.ngram, multipliers, increments)
 
 
 @functools.cache
@@ -119,7 +119,7 @@ def band_keys(signatures: Array, bands: int, rows: int) -> Array:
 def span_keys(document: Document, hashes: Array, span: int) -> Array:
     """Key of every run of ``span`` sentences, by the run's first sentence: uint64, shape (max(0, sentences - span + 1),)."""
     sentences = document.sentences
-    return _span_keys(sentences.starts, document.words.starts, hashes, span)  # type: ignore[no-any-return]
+    return _span_keys(sentences.starts, document.words.starts, hashes, span)
 
 
 @njit(cache=True)

@@ -58,12 +58,12 @@ def contains(sorted_values: Rows, values: Rows) -> Rows:
     if len(sorted_values) == 0:
         return np.zeros(len(values), bool)
     places = np.minimum(np.searchsorted(sorted_values, values), len(sorted_values) - 1)
-    return sorted_values[places] == values  # type: ignore[no-any-return]
+    return sorted_values[places] == values
 
 
 def clusters(left: Rows, right: Rows, count: int) -> Rows:
     """Connected components of the edges between nodes 0 … count - 1: for each node the smallest node it is joined to."""
-    return _union_find(left.astype(np.int64), right.astype(np.int64), count)  # type: ignore[no-any-return]
+    return _union_find(left.astype(np.int64), right.astype(np.int64), count)
 
 
 @njit(cache=True)

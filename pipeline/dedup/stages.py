@@ -1,7 +1,7 @@
 """The dedup stages: find repeated keys by partition, verify and cluster near-duplicates, decide what stays.
 
-    read keys ─► by partition ─► find repeats        (exact, near and spans alike; only hashes are shuffled)
-    verify and cluster ─► decisions                  (once, from the candidates of exact and near)
+read keys ─► by partition ─► find repeats        (exact, near and spans alike; only hashes are shuffled)
+verify and cluster ─► decisions                  (once, from the candidates of exact and near)
 """
 
 from __future__ import annotations
@@ -70,11 +70,11 @@ class FindRepeats(Stage):
     recipe: Recipe
     layout: Layout
     level: Level
+    name: str = ""
     unit: str = "keys"
 
-    @property
-    def name(self) -> str:
-        return f"dedup-{self.level}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", f"dedup-{self.level}")
 
     def items(self) -> Sequence[Item]:
         found = key_files(self.layout)
@@ -97,9 +97,14 @@ class FindRepeats(Stage):
             items
             | "with key files" >> beam.FlatMap(_with_files, key_files(self.layout))
             | "spread" >> beam.Reshuffle()
-            | "read keys" >> beam.ParDo(_ReadKeys(self.recipe, self.level, self.layout)).with_output_types(tuple[tuple[str, int, bool], bytes])
+            | "read keys"
+            >> beam.ParDo(_ReadKeys(self.recipe, self.level, self.layout)).with_output_types(
+                tuple[tuple[str, int, bool], bytes]
+            )
         )
-        marks = items | "every partition" >> beam.FlatMap(_empty_blocks).with_output_types(tuple[tuple[str, int, bool], bytes])
+        marks = items | "every partition" >> beam.FlatMap(_empty_blocks).with_output_types(
+            tuple[tuple[str, int, bool], bytes]
+        )
         return (
             (blocks, marks)
             | beam.Flatten()
@@ -128,7 +133,7 @@ def _empty_blocks(item: Item) -> Iterator[tuple[Partition, bytes]]:
         yield partition, b""
 
 
-class _ReadKeys(beam.DoFn):  # type: ignore[misc]
+class _ReadKeys(beam.DoFn):
     """Reads the keys of one level from one file and packs them into one block a partition."""
 
     def __init__(self, recipe: Recipe, level: Level, layout: Layout) -> None:
@@ -154,7 +159,9 @@ def _rows_of(path: str, level: Level, recipe: Recipe) -> Rows:
     assert recipe.dedup
     if level == "exact":
         table = tables.read(path, ["number", "rank", "exact", "exact_check"])
-        number, rank, key, check = (table.column(name).to_numpy() for name in ("number", "rank", "exact", "exact_check"))
+        number, rank, key, check = (
+            table.column(name).to_numpy() for name in ("number", "rank", "exact", "exact_check")
+        )
         return runs.rows(key, check, rank, number)
     column = "signature" if level == "near" else "spans"
     table = tables.read(path, ["number", "rank", column]).combine_chunks()
@@ -181,7 +188,9 @@ def _signatures(table: Any) -> tuple[Rows, Rows]:
     lengths = np.diff(lists.offsets.to_numpy())
     which = np.flatnonzero(lengths)
     permutations = int(lengths[which[0]]) if len(which) else 0
-    return lists.values.to_numpy().reshape(len(which), permutations) if len(which) else np.empty((0, 0), np.uint32), which
+    return lists.values.to_numpy().reshape(len(which), permutations) if len(which) else np.empty(
+        (0, 0), np.uint32
+    ), which
 
 
 def removed_before(layout: Layout, level: Level) -> Rows:
@@ -191,10 +200,10 @@ def removed_before(layout: Layout, level: Level) -> Rows:
     if level == "near":
         found = load_repeats(layout, "exact")
         return np.unique(np.concatenate([one["number"] for one in found])) if found else np.empty(0, np.uint64)
-    return load_decisions(layout)["number"]  # type: ignore[no-any-return]
+    return load_decisions(layout)["number"]
 
 
-class _FindRepeats(beam.DoFn):  # type: ignore[misc]
+class _FindRepeats(beam.DoFn):
     """Puts the blocks of a partition together, finds its repeats and writes them."""
 
     def __init__(self, layout: Layout, level: Level) -> None:
@@ -227,8 +236,8 @@ def _load(path: str, stamp: float) -> Rows:
     del stamp
     if files.is_remote(path):
         with files.open_read(path) as stream:
-            return np.lib.format.read_array(stream, allow_pickle=False)  # type: ignore[no-any-return]
-    return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+            return np.lib.format.read_array(stream, allow_pickle=False)
+    return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def load(path: str) -> Rows:
@@ -274,7 +283,7 @@ class Cluster(Stage):
         )
 
 
-class _Cluster(beam.DoFn):  # type: ignore[misc]
+class _Cluster(beam.DoFn):
     def __init__(self, recipe: Recipe, layout: Layout, found: Sequence[KeyFile]) -> None:
         self._recipe = recipe
         self._layout = layout
@@ -344,7 +353,9 @@ def similarities(signatures: Rows, left: Rows, right: Rows) -> Rows:
     found = np.empty(len(left), np.float32)
     for start in range(0, len(left), 1 << 16):  # bounded, whatever the number of pairs
         stop = start + (1 << 16)
-        found[start:stop] = (signatures[left[start:stop]] == signatures[right[start:stop]]).mean(axis=1, dtype=np.float32)
+        found[start:stop] = (signatures[left[start:stop]] == signatures[right[start:stop]]).mean(
+            axis=1, dtype=np.float32
+        )
     return found
 
 
@@ -352,5 +363,3 @@ def _exact_decisions(found: Rows) -> Rows:
     made = np.empty(len(found), DECISION)
     made["number"], made["kept"], made["near"], made["similarity"] = found["number"], found["kept"], False, 1.0
     return made
-
-

@@ -1,6 +1,7 @@
-"""The charts of the report, as inline SVG: bars, stacked bars, histograms. Colours are CSS classes, so they follow the theme.
+"""The charts of the report, as inline SVG: bars, stacked bars, histograms.
 
-Everything that goes in is escaped: text reaches SVG by ``Markup.format`` alone.
+Colours are CSS classes, so they follow the theme. Everything that goes in is escaped: text reaches SVG by
+``Markup.format`` alone.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A threshold in a histogram: where (0 to 1), its label, and on which side documents are removed (-1 left, 1 right)."""
+    """A threshold in a histogram: where (0 to 1), its label, and the side that is removed (-1: left, 1: right, 0: none)."""
 
     place: float
     label: str
@@ -41,13 +42,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """``places`` (0 to 1) are the edges of the bins; ``series`` are shares of each group by bin, by CSS class."""
+    """``places`` (0 to 1) are the edges of the bins; ``series`` are shares of each group by bin, by CSS class.
+
+    ``rooted``: heights are square roots of shares, so that the few in the tail are seen beside the many.
+    """
 
     title: str
     places: Sequence[float]
     series: Mapping[str, Sequence[float]]
     ticks: Sequence[tuple[float, str]]
     lines: Sequence[Line] = ()
+    rooted: bool = False
 
 
 def stacked(segments: Sequence[Segment], title: str) -> Markup:
@@ -89,20 +94,20 @@ def histogram(one: Histogram) -> Markup:
     """Bins side by side: filled areas for the groups, a dashed line for every threshold, its wrong side tinted."""
     top = max((max(shares, default=0.0) for shares in one.series.values()), default=0.0)
     scale = _nice(top)
-    parts = [_tinted(line) for line in one.lines]
-    for mark in (0.0, scale / 2, scale):
-        y = _y(mark / scale)
-        parts.append(
-            Markup('<line class="{}" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/><text class="end" x="{}" y="{:.1f}">{}</text>').format(
-                "grid" if mark else "base", LEFT, WIDTH - RIGHT, y, y, LEFT - 5, y + 3.5, percent(mark)
-            )
-        )
-    parts += [_area(one.places, [share / scale for share in shares], name) for name, shares in one.series.items()]
+    parts = [_tinted(line) for line in one.lines if line.side]
+    for mark in (0.0, scale / (4 if one.rooted else 2), scale):
+        y = _y(_height(mark / scale, one.rooted))
+        parts.append(_line("grid" if mark else "base", LEFT, y, WIDTH - RIGHT, y))
+        parts.append(_text("end", LEFT - 5, y + 3.5, percent(mark)))
+    parts += [
+        _area(one.places, [_height(share / scale, one.rooted) for share in shares], name)
+        for name, shares in one.series.items()
+    ]
     parts += [_tick(place, label) for place, label in one.ticks]
     parts += [_threshold(line) for line in one.lines]
-    return Markup('<svg class="chart" viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}"><title>{}</title>{}</svg>').format(
-        WIDTH, HEIGHT, one.title, one.title, Markup("").join(parts)
-    )
+    return Markup(
+        '<svg class="chart" viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}"><title>{}</title>{}</svg>'
+    ).format(WIDTH, HEIGHT, one.title, one.title, Markup("").join(parts))
 
 
 def _x(place: float) -> float:
@@ -111,6 +116,10 @@ def _x(place: float) -> float:
 
 def _y(share: float) -> float:
     return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
+
+
+def _height(share: float, rooted: bool) -> float:
+    return math.sqrt(share) if rooted else share
 
 
 def _area(places: Sequence[float], heights: Sequence[float], style: str) -> Markup:
@@ -124,9 +133,15 @@ def _area(places: Sequence[float], heights: Sequence[float], style: str) -> Mark
 
 def _tick(place: float, label: str) -> Markup:
     x, anchor = _x(place), "start" if place < 0.03 else "end" if place > 0.97 else "middle"
-    return Markup('<line class="base" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/><text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(
-        x, x, _y(0), _y(0) + 4, anchor, x, HEIGHT - 5, label
-    )
+    return _line("base", x, _y(0), x, _y(0) + 4) + _text(anchor, x, HEIGHT - 5, label)
+
+
+def _line(style: str, x1: float, y1: float, x2: float, y2: float) -> Markup:
+    return Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format(style, x1, y1, x2, y2)
+
+
+def _text(style: str, x: float, y: float, label: str) -> Markup:
+    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(style, x, y, label)
 
 
 def _tinted(line: Line) -> Markup:
@@ -135,11 +150,11 @@ def _tinted(line: Line) -> Markup:
 
 
 def _threshold(line: Line) -> Markup:
+    """The dashed line, its label on the side that is removed if there is room for it."""
     x = _x(line.place)
-    after = line.place < 0.5 if line.side > 0 or line.place < 0.2 else line.place < 0.8 and line.side > 0
-    return Markup(
-        '<line class="threshold" x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{:.1f}"/><text class="{} limit" x="{:.1f}" y="{}">{}</text>'
-    ).format(x, x, TOP - 6, _y(0), "start" if after else "end", x + (4 if after else -4), TOP - 8, line.label)
+    right = line.place < 1 - LABEL_ROOM if line.side >= 0 else line.place < LABEL_ROOM
+    label = _text("start limit" if right else "end limit", x + (4 if right else -4), TOP - 8, line.label)
+    return _line("threshold", x, TOP - 6, x, _y(0)) + label
 
 
 def of_signal(one: Measured) -> Histogram | None:
@@ -147,12 +162,16 @@ def of_signal(one: Measured) -> Histogram | None:
     if one.axis is None:
         return None
     lines = [
-        Line(one.axis.place(rule.threshold), f"{rule.comparison} {short(rule.threshold)}", -1 if rule.comparison[0] == "<" else 1)
+        Line(
+            one.axis.place(rule.threshold),
+            f"{rule.comparison} {short(rule.threshold)}",
+            -1 if rule.comparison[0] == "<" else 1,
+        )
         for rule in (share.rule for share in one.rules)
     ]
     places = [one.axis.place(edge) for edge in one.axis.edges]
-    series = {group: _shares(one.bins[group]) for group in GROUPS if group in one.bins}
-    return Histogram(one.signal.name, places, series, ticks(one.axis), lines)
+    series = {group: _shares(one.bins[group]) for group in GROUPS if one.documents[group]}
+    return Histogram(one.signal.name, places, series, ticks(one.axis), lines, rooted=True)
 
 
 def of_lengths(lengths: Mapping[str, Lengths]) -> Histogram | None:
@@ -171,8 +190,10 @@ def of_lengths(lengths: Mapping[str, Lengths]) -> Histogram | None:
 def of_similarities(counts: Numbers, edges: Numbers, threshold: float) -> Histogram:
     """The histogram of how similar near-duplicates are to the document that stayed."""
     axis = Axis(edges, "left", logarithmic=False)
-    line = Line(axis.place(threshold), f"{short(threshold)}", 1)
-    return Histogram("similarity", [axis.place(edge) for edge in edges], {"duplicate": _shares(counts)}, ticks(axis), [line])
+    line = Line(axis.place(threshold), short(threshold), 0)
+    return Histogram(
+        "similarity", [axis.place(edge) for edge in edges], {"duplicate": _shares(counts)}, ticks(axis), [line]
+    )
 
 
 def _shares(counts: Numbers) -> list[float]:
@@ -189,7 +210,7 @@ def ticks(axis: Axis) -> list[tuple[float, str]]:
         if sum(first <= value <= last for value in values) < 3:
             values = [0.0, *(factor * decade for decade in decades for factor in (1, 2, 5))]
     else:
-        size = _nice((last - first) / 4)
+        size = _nice((last - first) / 5)
         values = [size * place for place in range(math.ceil(first / size - 1e-9), math.floor(last / size + 1e-9) + 1)]
     found: list[tuple[float, str]] = []
     for value in values:
@@ -215,10 +236,10 @@ def short(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as a percentage with as many digits as say something: 12.3 %, 0.04 %, <0.01 %."""
+    """A share as a percentage with as many digits as say something: 12.3%, 0.04%, <0.01%."""
     value = 100 * share
     if value == 0 or value >= 99.995:
-        return f"{value:.0f} %"
+        return f"{value:.0f}%"
     if value < 0.01:
-        return "<0.01 %"
-    return f"{value:.1f} %" if 1 <= value < 99.95 else f"{value:.2f} %"
+        return "<0.01%"
+    return f"{value:.1f}%" if 1 <= value < 99.95 else f"{value:.2f}%"

@@ -27,7 +27,7 @@ SCOUTED_FILES = 64
 """Files of each group that are looked at first, to choose the axes."""
 LENGTH_BINS_PER_DECADE = 8
 LENGTH_DECADES = 9
-MANY_TIMES = 10
+MANY_TIMES = 5
 """A linear axis ends at the latest at so many times its largest threshold: else a threshold near 0 is out of sight."""
 
 
@@ -231,7 +231,7 @@ def axis(values: Numbers, rules: Sequence[Rule], signal: Signal) -> Axis | None:
         edges = np.unique(np.ceil(edges - 1e-9))  # no empty bins between whole numbers
     for threshold in thresholds:  # to the last bit, so that a value on the threshold falls on its own side
         edges[np.argmin(np.abs(edges - threshold))] = threshold
-    edges = np.unique(edges)
+    edges = np.unique(np.clip(edges, signal.low, signal.high))
     if len(edges) < 2:
         edges = np.array([edges[0], edges[0] + 1.0])
     return Axis(edges, "right" if rules[0].comparison in ("<=", ">") else "left", logarithmic)

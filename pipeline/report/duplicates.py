@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline import tables
 from pipeline.report.facts import Funnel
-from pipeline.report.sample import Sample, find_rows
+from pipeline.report.sample import PLACE, Place, Sample, find_rows, place_of
 
 Numbers = NDArray[Any]
 
@@ -27,13 +27,13 @@ LINK = np.dtype([("number", "<u8"), ("kept", "<u8"), ("similarity", "<f4"), ("le
 MAX_CHAIN = 64
 """Steps from a removed document to the one that stays in the end; more than two are rare."""
 SHOWN_CLUSTERS, SHOWN_MEMBERS = 8, 6
-SHOWN_SITES = 15
-SHOWN_SPANS = 15
+SHOWN_SITES = 12
+SHOWN_SPANS = 8
 MAX_SPANS = 200_000
 """Different spans counted at a time; beyond that, those seen least so far are forgotten."""
 SIZES = ((2, 2), (3, 3), (4, 5), (6, 10), (11, 100), (101, np.inf))
 """Classes of cluster sizes, from and to, the document that stays included."""
-SIMILARITY_EDGES = np.linspace(0.5, 1, 26)
+SIMILARITY_EDGES = np.linspace(0.5, 1, 21)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,12 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A document of a cluster: the one that stays has level ``kept``."""
+    """A document of a cluster, the level at which it was removed (or ``kept``), and how similar it is to the kept one."""
 
     level: str
-    source: str
-    id: str
-    url: str
     similarity: float
+    source: str
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,11 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """All that is shown of duplicates. ``similarities``: near-duplicates by bin of SIMILARITY_EDGES; ``sizes``: clusters by SIZES."""
+    """All that is shown of duplicates.
+
+    ``similarities`` are near-duplicates by bin of SIMILARITY_EDGES, ``sizes`` clusters by class of SIZES; ``sites`` and
+    ``spans`` come with how often they occur.
+    """
 
     levels: tuple[Level, ...]
     clusters: tuple[Cluster, ...]
@@ -87,7 +90,7 @@ class Duplicates:
 
 def gather(funnels: Sequence[Funnel], sample: Sample) -> Duplicates:
     """Read the evidence of the sample, one split at a time."""
-    found = [np.empty(0, LINK)]
+    found: list[Numbers] = [np.empty(0, LINK)]
     spans: Counter[str] = Counter()
     sites: Counter[str] = Counter()
     for split in sample.names:
@@ -102,7 +105,9 @@ def gather(funnels: Sequence[Funnel], sample: Sample) -> Duplicates:
     roots = final(links["number"], links["kept"])
     kept, counts = np.unique(roots, return_counts=True)
     sizes = counts + 1
-    near = links["similarity"][np.isin(links["level"], [place for place, name in enumerate(LEVELS) if name.endswith("near")])]
+    near = links["similarity"][
+        np.isin(links["level"], [place for place, name in enumerate(LEVELS) if name.endswith("near")])
+    ]
     return Duplicates(
         levels=_levels(funnels),
         clusters=_largest(sample, links, roots, kept, sizes),
@@ -158,7 +163,10 @@ def _count_sites(sites: Counter[str], sample: Sample, split: str, numbers: Numbe
 
 
 def final(gone: Numbers, kept: Numbers) -> Numbers:
-    """For each removed document the one that stays in the end: what it was removed for may itself be gone for another."""
+    """For each removed document the one that stays in the end.
+
+    What it was removed for may itself be gone for another: an exact duplicate of a near-duplicate.
+    """
     order = np.argsort(gone, kind="stable")
     roots = kept.copy()
     for _ in range(MAX_CHAIN if len(gone) else 0):
@@ -175,19 +183,18 @@ def _largest(sample: Sample, links: Numbers, roots: Numbers, kept: Numbers, size
     top = np.lexsort((kept, -sizes))[:SHOWN_CLUSTERS]
     shown = {int(kept[one]): np.sort(links[roots == kept[one]], order="number")[:SHOWN_MEMBERS] for one in top}
     members = {int(number) for own in shown.values() for number in own["number"]}
-    documents = find_rows(sample, "filtered", shown.keys(), ["id", "source", "url", "text"])
-    others = find_rows(sample, "filtered", members, ["id", "source", "url"])
-    unknown = {"id": "", "source": "", "url": "", "text": ""}
+    documents = find_rows(sample, "filtered", shown.keys(), ["source", *PLACE, "text"])
+    others = find_rows(sample, "filtered", members, ["source", *PLACE])
     found = []
     for place in top:
         root = int(kept[place])
-        row = documents.get(root, unknown)
+        row = documents[root]
         gone = tuple(
-            _member(others.get(int(one["number"]), unknown), LEVELS[one["level"]], float(one["similarity"])) for one in shown[root]
+            _member(others[int(one["number"])], LEVELS[one["level"]], float(one["similarity"])) for one in shown[root]
         )
         found.append(Cluster(int(sizes[place]), _member(row, "kept", 1.0), row["text"], gone))
     return tuple(found)
 
 
 def _member(row: Mapping[str, Any], level: str, similarity: float) -> Member:
-    return Member(level, row["source"], row["id"], row["url"], similarity)
+    return Member(level, similarity, row["source"], place_of(row))

@@ -12,7 +12,7 @@ from filters.filter import Rule
 from pipeline import tables
 from pipeline.recipe import Recipe
 from pipeline.report.duplicates import SPAN
-from pipeline.report.sample import Sample, find_rows, rank
+from pipeline.report.sample import PLACE, Place, Sample, find_rows, place_of, rank
 
 PER_REASON = 5
 PER_CAUSE = 3
@@ -34,9 +34,8 @@ class Judged:
 class Kept:
     """The document that stayed in place of a duplicate."""
 
-    id: str
+    place: Place
     source: str
-    url: str
     similarity: float
     text: str
 
@@ -45,9 +44,8 @@ class Kept:
 class Example:
     """A removed document: where it is from, what it was judged by, and the beginning of its text."""
 
-    id: str
+    place: Place
     source: str
-    url: str
     language: str
     characters: int
     text: str
@@ -57,11 +55,15 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A reason with the number of documents it removed in the whole run, and a few of them."""
+    """A reason with the number of documents it removed in the whole run, and a few of them.
+
+    ``stage`` is source, filter or dedup; ``conditions`` are the different rules behind it, as text.
+    """
 
     name: str
+    stage: str
     count: int
-    rules: tuple[tuple[str, Rule], ...]
+    conditions: tuple[str, ...]
     examples: tuple[Example, ...]
 
 
@@ -103,13 +105,19 @@ def removed(recipe: Recipe, reasons: Mapping[str, int], sample: Sample) -> tuple
     Ids are read first; texts of the drawn documents only.
     """
     drawn = _draw(sample)
-    found = _look_up(recipe, sample, "removed", {reason: those for reason, those in drawn.items() if not _by_dedup(reason)})
-    found |= _look_up(recipe, sample, "filtered", {reason: those for reason, those in drawn.items() if _by_dedup(reason)})
-    rules = {
-        reason: tuple((source.name, rule) for source in recipe.sources for rule in _rules(recipe, source.name, reason))
-        for reason in reasons
-    }
-    return tuple(Reason(reason, count, rules[reason], found.get(reason, ())) for reason, count in reasons.items())
+    found = _look_up(
+        recipe, sample, "removed", {reason: those for reason, those in drawn.items() if not _by_dedup(reason)}
+    )
+    found |= _look_up(
+        recipe, sample, "filtered", {reason: those for reason, those in drawn.items() if _by_dedup(reason)}
+    )
+    made = []
+    for reason, count in reasons.items():
+        rules = [rule for source in recipe.sources for rule in _rules(recipe, source.name, reason)]
+        conditions = dict.fromkeys(f"{rule.signal} {rule.comparison} {rule.threshold:g}" for rule in rules)
+        stage = "dedup" if _by_dedup(reason) else "filter" if rules else "source"
+        made.append(Reason(reason, stage, count, tuple(conditions), found.get(reason, ())))
+    return tuple(made)
 
 
 def _by_dedup(reason: str) -> bool:
@@ -129,7 +137,10 @@ def _draw(sample: Sample) -> dict[str, list[_Drawn]]:
     chosen: dict[str, list[tuple[int, int, _Drawn]]] = defaultdict(list)
     for (reason, _), those in best.items():
         chosen[reason] += [(turn, one.order, one) for turn, one in enumerate(those)]
-    return {reason: [one for _, _, one in sorted(turns, key=lambda turn: turn[:2])[:PER_REASON]] for reason, turns in chosen.items()}
+    return {
+        reason: [one for _, _, one in sorted(turns, key=lambda turn: turn[:2])[:PER_REASON]]
+        for reason, turns in chosen.items()
+    }
 
 
 def _candidates(sample: Sample) -> Iterator[tuple[str, str, str, int, Mapping[str, Any] | None]]:
@@ -143,26 +154,29 @@ def _candidates(sample: Sample) -> Iterator[tuple[str, str, str, int, Mapping[st
                 yield source, f"dedup.{row['level']}", row["id"], row["number"], row
 
 
-def _look_up(recipe: Recipe, sample: Sample, kind: str, drawn: Mapping[str, list[_Drawn]]) -> dict[str, tuple[Example, ...]]:
+def _look_up(
+    recipe: Recipe, sample: Sample, kind: str, drawn: Mapping[str, list[_Drawn]]
+) -> dict[str, tuple[Example, ...]]:
     """The drawn documents as examples."""
-    columns = ["id", "source", "url", "language", "text", "signals"]
+    columns = [*PLACE, "language", "text", "signals"]
     rows = find_rows(sample, kind, {one.number for those in drawn.values() for one in those}, columns)
     keepers = {int(one.evidence["kept_number"]) for those in drawn.values() for one in those if one.evidence}
-    kept = find_rows(sample, "filtered", keepers, ["id", "source", "url", "text"])
+    kept = find_rows(sample, "filtered", keepers, ["source", *PLACE, "text"])
     return {
         reason: tuple(_example(recipe, reason, rows[one.number], one, kept) for one in those if one.number in rows)
         for reason, those in drawn.items()
     }
 
 
-def _example(recipe: Recipe, reason: str, row: Mapping[str, Any], drawn: _Drawn, kept: Mapping[int, Mapping[str, Any]]) -> Example:
+def _example(
+    recipe: Recipe, reason: str, row: Mapping[str, Any], drawn: _Drawn, kept: Mapping[int, Mapping[str, Any]]
+) -> Example:
     stays = None
     if drawn.evidence and (other := kept.get(int(drawn.evidence["kept_number"]))):
-        stays = Kept(other["id"], other["source"], other["url"], float(drawn.evidence["similarity"]), other["text"])
+        stays = Kept(place_of(other), other["source"], float(drawn.evidence["similarity"]), other["text"])
     return Example(
-        id=row["id"],
+        place=place_of(row),
         source=drawn.source,
-        url=row["url"] or "",
         language=row["language"] or "",
         characters=row["characters"],
         text=row["text"],
@@ -179,7 +193,9 @@ def _rules(recipe: Recipe, source: str, reason: str) -> Iterator[Rule]:
 
 
 def _judged(recipe: Recipe, source: str, reason: str, signals: Mapping[str, float | None]) -> tuple[Judged, ...]:
-    meanings = {signal.name: signal.meaning for chain in recipe.chains.values() for one in chain for signal in one.signals}
+    meanings = {
+        signal.name: signal.meaning for chain in recipe.chains.values() for one in chain for signal in one.signals
+    }
     return tuple(
         Judged(rule, value, meanings.get(rule.signal, ""))
         for rule in _rules(recipe, source, reason)
@@ -197,7 +213,9 @@ def failed(sample: Sample) -> tuple[Cause, ...]:
             if cause not in counts and len(counts) >= MAX_CAUSES:
                 cause = (row["step"], "any other cause")
             counts[cause] += 1
-            record = FailedRecord(row["source"], row["file"], row["offset"], row["length"], row["url"] or "", row["cause"])
+            record = FailedRecord(
+                row["source"], row["file"], row["offset"], row["length"], row["url"] or "", row["cause"]
+            )
             order = rank(f"{record.source}\0{record.file}\0{record.offset}\0{row['number']}")
             best[cause].append((order, record))
             best[cause].sort(key=lambda pair: pair[0])
@@ -213,4 +231,6 @@ _VARIABLE = re.compile(
 
 def normalised(cause: str) -> str:
     """A cause without what differs from record to record: quotes become ``'…'``, URLs ``URL``, numbers ``N``."""
-    return _VARIABLE.sub(lambda match: {"quote": "'…'", "url": "URL"}.get(match.lastgroup or "", "N"), cause)[:200].strip()
+    return _VARIABLE.sub(lambda match: {"quote": "'…'", "url": "URL"}.get(match.lastgroup or "", "N"), cause)[
+        :200
+    ].strip()

@@ -7,23 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from filters.filter import ratio
 from pipeline.recipe import Recipe
 from pipeline.sources.source import Source
 
-STEPS = ("read", "extract")
-"""Steps that come before the filters; a failure at any other step is named after its filter, or comes after them."""
+COLOURS = 8
+"""Filters of a chain that have a colour of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
     """One way out of the funnel: how many records took it, and how many were still there before and after.
 
-    ``stage`` colours it: ``source`` (no document at all), ``filter-0`` and on (which filter of the chain), ``dedup``, ``failed``.
+    ``stage`` is what colours it: ``source`` (the source itself found no document), ``filter-0`` to ``filter-7`` (which
+    filter of the chain, going round), ``dedup`` or ``failed``; ``filter`` is the filter's name.
     """
 
     reason: str
     stage: str
+    filter: str
     count: int
     before: int
 
@@ -105,8 +106,8 @@ def funnels(recipe: Recipe, manifest: Mapping[str, Any]) -> tuple[Funnel, ...]:
 def _funnel(recipe: Recipe, source: Source, fates: Mapping[str, Any]) -> Funnel:
     facts = fates["facts"]
     losses, left = [], fates["read"]
-    for reason, stage, count in _in_order(recipe, source, fates):
-        losses.append(Loss(reason, stage, count, left))
+    for reason, stage, filter_, count in _in_order(recipe, source, fates):
+        losses.append(Loss(reason, stage, filter_, count, left))
         left -= count
     return Funnel(
         source=source.name,
@@ -124,28 +125,20 @@ def _funnel(recipe: Recipe, source: Source, fates: Mapping[str, Any]) -> Funnel:
     )
 
 
-def _in_order(recipe: Recipe, source: Source, fates: Mapping[str, Any]) -> list[tuple[str, str, int]]:
-    """Reason, stage and count of every loss, in the order of the pipeline; equals by count."""
-    stages = stages_of(recipe, source)
-    steps = [*STEPS, *(filter_.name for filter_ in recipe.chain(source))]
-    found = []
-    for reason, count in fates["removed"].items():
-        place, stage = stages.get(reason, (len(stages) + 2, "dedup") if reason.startswith("dedup.") else (-1, "source"))
-        found.append(((place, -count, reason), reason, stage, count))
-    for step, count in fates["failed"].items():
-        place = steps.index(step) if step in steps else len(steps)
-        # after all reasons: where in the chain a filter failed matters less than that it did
-        found.append(((len(stages) + 3 + place, -count, step), f"failed: {step}", "failed", count))
-    return [(reason, stage, count) for _, reason, stage, count in sorted(found)]
-
-
-def stages_of(recipe: Recipe, source: Source) -> dict[str, tuple[int, str]]:
-    """Place and stage of every reason that the source's rules can give."""
-    reasons: dict[str, tuple[int, str]] = {}
+def _in_order(recipe: Recipe, source: Source, fates: Mapping[str, Any]) -> list[tuple[str, str, str, int]]:
+    """Reason, stage, filter and count of every loss: by the source, by filters in order, by dedup, and what failed."""
+    places: dict[str, tuple[int, str, str]] = {}
     for index, filter_ in enumerate(recipe.chain(source)):
         for rule in filter_.rules():
-            reasons.setdefault(rule.reason, (len(reasons), f"filter-{index}"))
-    return reasons
+            places.setdefault(rule.reason, (len(places), f"filter-{index % COLOURS}", filter_.name))
+    found = []
+    for reason, count in fates["removed"].items():
+        late = (len(places), "dedup", "") if reason.startswith("dedup.") else (-1, "source", "")
+        place, stage, name = places.get(reason, late)
+        found.append(((place, -count, reason), (reason, stage, name, count)))
+    for step, count in fates["failed"].items():
+        found.append(((len(places) + 1, -count, step), (f"failed: {step}", "failed", "", count)))
+    return [loss for _, loss in sorted(found)]
 
 
 def totals(found: Sequence[Funnel]) -> Totals:
@@ -156,12 +149,12 @@ def totals(found: Sequence[Funnel]) -> Totals:
 def reasons(found: Sequence[Funnel]) -> dict[str, int]:
     """How many documents each reason removed, over all sources, in the order of the pipeline."""
     counts: Counter[str] = Counter()
-    places: dict[str, tuple[int, int]] = {}
-    for funnel in found:
+    places: dict[str, tuple[int, int, int]] = {}
+    for turn, funnel in enumerate(found):
         for place, loss in enumerate(funnel.losses):
             if loss.stage != "failed":
                 counts[loss.reason] += loss.count
-                places.setdefault(loss.reason, ({"source": 0, "dedup": 2}.get(loss.stage, 1), place))
+                places.setdefault(loss.reason, ({"source": 0, "dedup": 2}.get(loss.stage, 1), turn, place))
     return {reason: counts[reason] for reason in sorted(counts, key=lambda one: (places[one], one))}
 
 
@@ -197,11 +190,11 @@ def file_groups(manifest: Mapping[str, Any]) -> tuple[FileGroup, ...]:
         groups[one["kind"]].append(one)
     known = [kind for kind in order if kind in groups]
     return tuple(
-        FileGroup(kind, len(groups[kind]), sum(one.get("rows", 0) for one in groups[kind]), sum(one["bytes"] for one in groups[kind]))
+        FileGroup(
+            kind,
+            len(groups[kind]),
+            sum(one.get("rows", 0) for one in groups[kind]),
+            sum(one["bytes"] for one in groups[kind]),
+        )
         for kind in [*known, *sorted(set(groups) - set(known))]
     )
-
-
-def bytes_per_token(text: int, tokens: int) -> float:
-    """Bytes of UTF-8 text that a token stands for, 0 where there are none. Higher means better compression."""
-    return ratio(text, tokens)

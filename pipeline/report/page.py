@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from filters.filter import Filter, ratio
 from filters.pii import Redactor
@@ -19,15 +20,13 @@ from pipeline.report.sample import SHOWN_TEXT, draw
 from pipeline.stage import output
 
 SHOWN_LANGUAGES = 20
-LONGEST_URL = 300
-"""Characters of a URL that are shown; the link itself is whole."""
 
 
 def write(recipe: Recipe, layout: Layout, manifest: dict[str, Any]) -> dict[str, Any]:
     """Write ``report/index.html`` for a finished run and return its row for the manifest.
 
-    The same run gives the same bytes: the page holds neither times nor paths of this machine. Raises OSError, or ValueError
-    naming the file, when a table can't be read.
+    The same run gives the same bytes: the page holds neither times nor paths of this machine. Raises OSError, or
+    ValueError naming the file, when a table can't be read.
     """
     written = files.write_text(layout.report, render(recipe, layout, manifest))
     return output(layout, "report", written)
@@ -59,7 +58,8 @@ def render(recipe: Recipe, layout: Layout, manifest: dict[str, Any]) -> str:
             causes=examples.failed(sample),
             files=facts.file_groups(manifest),
             charts=charts,
-            Segment=charts.Segment,
+            funnel_bar=funnel_bar,
+            funnel_keys=funnel_keys,
         )
     )
 
@@ -80,6 +80,7 @@ def _environment(recipe: Recipe) -> Environment:
         "visible": visible,
         "link": link,
         "excerpt": _excerpt(recipe),
+        "filter_names": filter_names,
     }
     environment.globals |= {"ratio": ratio}
     return environment
@@ -100,10 +101,12 @@ def size(count: float) -> str:
 
 
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e0fff\ud800-\udfff]"
 )
-_MARKS = re.compile(r"(?<![^\s\u25cc])(?=[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u064b-\u065f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff])")
+_MARKS = re.compile(
+    r"(?<![^\s\u25cc])(?=[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u064b-\u065f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff])"
+)
 MAX_MARKS = 4
 """Combining marks on one character that are shown; stacks of them would grow over the page."""
 
@@ -147,8 +150,11 @@ def _excerpt(recipe: Recipe) -> Callable[..., str]:
 
     def excerpt(text: str, length: int = SHOWN_TEXT) -> str:
         if redactor is not None:
-            text, _ = redactor.redact(text)
-        return visible(text[:length].rstrip()) + ("…" if len(text) > length else "")
+            try:
+                text, _ = redactor.redact(text)
+            except Exception as error:  # noqa: BLE001 - what can't be searched is not shown; the run is not lost for it
+                return f"(not shown: it could not be searched for personal data, {type(error).__name__})"
+        return visible(text[:length].rstrip()) + (" …" if len(text) > length else "")
 
     return excerpt
 
@@ -156,3 +162,21 @@ def _excerpt(recipe: Recipe) -> Callable[..., str]:
 def filter_names(chain: tuple[Filter, ...]) -> str:
     """The filters of a chain by name, in order."""
     return ", ".join(filter_.name for filter_ in chain)
+
+
+def funnel_bar(funnel: facts.Funnel) -> Markup:
+    """All that was read of a source as one bar: kept, then the losses in order."""
+    segments = [charts.Segment(ratio(funnel.kept, funnel.read), "kept", f"kept: {number(funnel.kept)}")]
+    for loss in funnel.losses:
+        share = ratio(loss.count, funnel.read)
+        segments.append(
+            charts.Segment(share, loss.stage, f"{loss.reason}: {number(loss.count)} ({charts.percent(share)})")
+        )
+    return charts.stacked(segments, f"{funnel.source}: {number(funnel.kept)} of {number(funnel.read)} records kept")
+
+
+def funnel_keys(funnel: facts.Funnel) -> list[tuple[str, str]]:
+    """Style and label of the colours in a source's bar."""
+    labels = {"source": "removed by the source", "dedup": "dedup", "failed": "failed"}
+    found = {loss.stage: labels.get(loss.stage, loss.filter) for loss in funnel.losses}
+    return list(found.items())

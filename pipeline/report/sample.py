@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,7 +28,10 @@ READ_TEXT = 2 * SHOWN_TEXT
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The splits that are read: their names, in the order of the plan, out of how many. ``files``: tables by split and kind."""
+    """The splits that are read (``names``) out of all (``planned``), both in the order of the plan.
+
+    ``sources`` has the source of every split, ``files`` the tables of every split by kind, sampled or not.
+    """
 
     layout: Layout
     sources: Mapping[str, str]
@@ -52,19 +56,24 @@ class Sample:
 
 
 def draw(recipe: Recipe, layout: Layout, manifest: Mapping[str, Any]) -> Sample:
-    """The splits to read: every source in turn gives its next one, in an order drawn by hash, up to ``MAX_FILES`` files."""
+    """Choose the splits to read: each source in turn gives its next one by hash, up to ``MAX_FILES`` files in all."""
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for one in manifest["files"]:
         if one["kind"] in KINDS:
             folder, name = one["path"].rsplit("/", 1)
             source = folder.partition("/")[2]
             found[f"{source}/{name.partition('-')[0]}"][one["kind"]].append(layout.path(one["path"]))
-    of_source = {source.name: [] for source in recipe.sources}  # type: dict[str, list[str]]
+    of_source: dict[str, list[str]] = {source.name: [] for source in recipe.sources}
     for name in manifest["splits"]:
         of_source[name.rpartition("/")[0]].append(name)
     planned = [name for names in of_source.values() for name in sorted(names, key=_number)]
-    turns = [(turn, place, name) for place, names in enumerate(of_source.values()) for turn, name in enumerate(sorted(names, key=rank))]
-    chosen, files = set(), 0
+    turns = [
+        (turn, place, name)
+        for place, names in enumerate(of_source.values())
+        for turn, name in enumerate(sorted(names, key=rank))
+    ]
+    chosen: set[str] = set()
+    files = 0
     for _, _, name in sorted(turns):
         size = sum(len(paths) for paths in found[name].values()) if name in found else 0
         if files + size > MAX_FILES and chosen:
@@ -87,6 +96,28 @@ def _number(split: str) -> int:
 def rank(name: str) -> int:
     """Where a name or id stands when some of many are drawn: the smallest ranks win. The same everywhere."""
     return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8, key=b"report").digest())
+
+
+PLACE = ("id", "url", "origin", "metadata")
+"""Columns that say which document a row is about."""
+SHOWN_METADATA = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which document: its id, URL (if it has one), file and byte offset, and a few of its metadata."""
+
+    id: str
+    url: str
+    file: str
+    offset: int
+    metadata: tuple[tuple[str, str], ...]
+
+
+def place_of(row: Mapping[str, Any]) -> Place:
+    """The place of a row that has the columns ``PLACE``."""
+    metadata = sorted(json.loads(row["metadata"] or "{}").items())[:SHOWN_METADATA]
+    return Place(row["id"], row["url"] or "", row["origin"]["file"], row["origin"]["offset"], tuple(metadata))
 
 
 def find_rows(sample: Sample, kind: str, numbers: Collection[int], columns: Iterable[str]) -> dict[int, dict[str, Any]]:

@@ -68,7 +68,9 @@ class LocalRunner:
                     self._give(worker, stage, waiting.popleft())
             if failed and not any(worker.item for worker in self._workers):
                 break
-            ready = wait([one for worker in self._workers for one in (worker.connection, worker.process.sentinel)], TICK)
+            ready = wait(
+                [one for worker in self._workers for one in (worker.connection, worker.process.sentinel)], TICK
+            )
             for index, worker in enumerate(self._workers):
                 if worker.connection in ready or worker.process.sentinel in ready:
                     item, error = worker.item, self._outcome(worker)
@@ -116,7 +118,9 @@ class LocalRunner:
         worker.hung = False
         worker.since = time.monotonic()
         worker.slots[pulse.SPLIT] = pulse.NOTHING
-        with contextlib.suppress(BrokenPipeError):  # it has died while idle: the sentinel tells, and the item is given again
+        with contextlib.suppress(
+            BrokenPipeError
+        ):  # it has died while idle: the sentinel tells, and the item is given again
             worker.connection.send((stage, item))
 
     def _outcome(self, worker: _Worker) -> str | None:

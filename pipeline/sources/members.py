@@ -39,7 +39,8 @@ class Window:
         """Up to ``length`` bytes from ``offset`` on, perhaps fewer; none only at the end of the file."""
         at = offset - self._base
         if not 0 <= at < len(self._block):
-            self._stream.seek(offset)
+            if offset != self._base + len(self._block):
+                self._stream.seek(offset)
             self._block, self._base, at = self._stream.read(_BLOCK), offset, 0
         return self._block[at : at + length]
 

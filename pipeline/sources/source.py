@@ -71,7 +71,9 @@ class Source(BaseModel):
 
     kind: str
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="names the folder of its outputs")
-    paths: tuple[str, ...] = Field(min_length=1, description="files or patterns (**, *, ?); local, gs://, s3://, hdfs://")
+    paths: tuple[str, ...] = Field(
+        min_length=1, description="files or patterns (**, *, ?); local, gs://, s3://, hdfs://"
+    )
     filters: str | None = Field(None, description="the filter chain its documents go through; null: none")
 
     reads: ClassVar[str]

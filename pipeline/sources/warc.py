@@ -169,6 +169,8 @@ def _zstd(window: Window) -> tuple[Zstd, int]:
     if size > _MAX_DICTIONARY:
         raise ValueError(f"it has {size} bytes, more than {_MAX_DICTIONARY}")
     dictionary = window.exactly(8, size)
+    if len(head) < 8 or len(dictionary) < size:
+        raise ValueError("the file ends inside it")
     if dictionary.startswith(Zstd.magic):
         packed = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(dictionary))
         dictionary = packed.read(_MAX_DICTIONARY)

@@ -193,6 +193,7 @@ def test_quality_equals_the_definition(text):
 
 def test_stop_words_of_another_language():
     assert quality("Über und ÜBER die Straße", stop_words=("über", "die"))["stop_words"] == 3
+    assert quality("这是我的书，不是你的。", stop_words=("的", "是"))["stop_words"] == 4
     assert quality("И в лесу, и В поле", stop_words=("и", "в"))["stop_words"] == 4
 
 

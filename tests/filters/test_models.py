@@ -129,7 +129,7 @@ BAD = "pills\npills"
 
 
 def test_the_score_is_the_labels_probability(classifier):
-    # Mean of the known words: (1 + 1 - 1) / 3, and softmax of 2/3 and -2/3. With the newline dropped it would be another.
+    # Mean of the known words: (1 + 1 - 1) / 3, and softmax of 2/3 and -2/3. Without the newline it would be another.
     score = QualityClassifier(model=classifier).measure(document(GOOD))["quality_classifier.score"]
     assert score == pytest.approx(1 / (1 + math.exp(-4 / 3)), abs=1e-3)
     other = QualityClassifier(model=classifier, label="__label__cc").measure(document(GOOD))

@@ -1,4 +1,4 @@
-"""Personal data: what is found and what is not, the gates against the recognizers, hostile texts, recall on labelled sets."""
+"""Personal data: what is found, the gates against the recognizers, hostile texts, recall on labelled sets."""
 
 from __future__ import annotations
 
@@ -83,6 +83,7 @@ def zst_lines(name: str) -> list[dict]:
         ("ISBN 978-3-16-148410-0", None),
         ("in 1999, 2000, 2001 and 2002", None),
         ("1,234,567.89", None),
+        ("0.4152178895 and 5149.62890", None),
         # IP addresses
         ("from 8.8.8.8.", "from <IP>."),
         ("8.8.4.4/24,9.9.9.9:53", "<IP>,<IP>:53"),
@@ -230,19 +231,19 @@ REWRITING = Redactor(  # regions that rewrite numbers while parsing, and nothing
 )
 
 
-@settings(max_examples=1000, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=600, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(texts)
 def test_gates_lose_nothing(text: str) -> None:
     assert REDACTOR.find(text) == without_gates(REDACTOR, text)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(texts)
 def test_gates_lose_nothing_elsewhere(text: str) -> None:
     assert REWRITING.find(text) == without_gates(REWRITING, text)
 
 
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(texts)
 def test_redacting_twice_is_redacting_once(text: str) -> None:
     once, counts = REDACTOR.redact(text)
@@ -271,7 +272,7 @@ def test_recall_and_precision_on_labelled_sets() -> None:
     names["PHONE_NUMBER"] = "phone"
     rows = [
         (row["text"], [(a["start"], a["end"], names.get(a["entity_type"])) for a in row["annotations"]])
-        for row in zst_lines("pii/pii-anon-technology.jsonl.zst")
+        for row in zst_lines("pii/pii-anon-technology.jsonl.zst")[::3]
     ]
     with (SHARED / "pii/presidio-generated_large.json.zst").open("rb") as packed:
         generated = json.loads(zstandard.ZstdDecompressor().stream_reader(packed).read())
@@ -282,7 +283,7 @@ def test_recall_and_precision_on_labelled_sets() -> None:
         )
         for row in generated
     ]
-    labelled, covered, found, right = ({name: 0 for name in names.values()} for _ in range(4))
+    labelled, covered, found, right = (dict.fromkeys(names.values(), 0) for _ in range(4))
     for text, spans in rows:
         matches = redactor.find(text)
         for start, end, name in spans:

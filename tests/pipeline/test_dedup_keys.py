@@ -73,7 +73,7 @@ def test_exact_key_ignores_white_space_only() -> None:
 
 def test_span_keys_are_equal_where_spans_are() -> None:
     one = document("Alpha starts here. Shared one. Shared two. Shared three. Beta ends.")
-    two = document("Quite another text! Something more. Shared one. Shared two! shared THREE. And the end.")
+    two = document("Quite another text! Something more. Shared one. Shared two! SHARED three. And the end.")
     dedup = Dedup()
     first, second = (keys.of_document(each, dedup, sentences=True).spans for each in (one, two))
     assert len(first) == len(one.sentences) - 2 == 3
@@ -91,7 +91,10 @@ def test_rank_orders_by_priority_then_length_then_id() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(
-    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 1), st.integers(0, 3), st.integers(0, 9), st.integers(0, 3)), max_size=40),
+    st.lists(
+        st.tuples(st.integers(0, 5), st.integers(0, 1), st.integers(0, 3), st.integers(0, 9), st.integers(0, 3)),
+        max_size=40,
+    ),
     st.randoms(use_true_random=False),
 )
 def test_repeats_equal_a_plain_loop_and_ignore_order(tuples: list[tuple[int, ...]], shuffler: object) -> None:
@@ -100,7 +103,9 @@ def test_repeats_equal_a_plain_loop_and_ignore_order(tuples: list[tuple[int, ...
     for row in sorted(tuples, key=lambda row: (row[2], row[3], row[4])):
         first.setdefault((row[0], row[1]), row)
     expected = sorted(
-        (row[3], row[4], first[row[0], row[1]][3], first[row[0], row[1]][4]) for row in tuples if first[row[0], row[1]] != row
+        (row[3], row[4], first[row[0], row[1]][3], first[row[0], row[1]][4])
+        for row in tuples
+        if first[row[0], row[1]] != row
     )
     shuffler.shuffle(tuples)  # type: ignore[attr-defined]
     table = np.array(tuples, dtype=np.uint64).reshape(-1, 5)

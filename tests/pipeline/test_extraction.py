@@ -311,10 +311,32 @@ def test_what_a_page_was_cut_to_is_noted():
     assert 0 < int(notes["cut"]) < 5 * COUNT
 
 
-MARKUP = (
-    "<div> </div> <b> </b> <a_href='>'> <svg> <g/> </svg> <p> text <script> </script> <!--_ --> < </ <br/> \" ' <td > é"
-    " <title> <select><option>"
-).split()
+MARKUP = [
+    "<div>",
+    "</div>",
+    "<b>",
+    "</b>",
+    "<a_href='>'>",
+    "<svg>",
+    "<g/>",
+    "</svg>",
+    "<p>",
+    "text",
+    "<script>",
+    "</script>",
+    "<!--_",
+    "-->",
+    "<",
+    "</",
+    "<br/>",
+    '"',
+    "'",
+    "<td",
+    ">",
+    "é",
+    "<title>",
+    "<select><option>",
+]
 
 
 @settings(max_examples=200, deadline=None)

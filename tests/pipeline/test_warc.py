@@ -412,7 +412,7 @@ def test_arbitrary_bytes_never_raise(content: bytes, head: bytes, tmp_path: Path
     path = tmp_path / "a.warc.gz"
     path.write_bytes(head + content)
     found = read(path)
-    assert found
+    assert found or head == b"\x5d\x2a\x4d\x18"  # a file of a dictionary only is sound, and holds no record
     assert all(one.failure or one.text for one in found)
     assert "kept" not in {fate(one) for one in found}
 
