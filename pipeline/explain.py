@@ -120,5 +120,5 @@ def _judgements(resolved: Recipe, row: Mapping[str, Any]) -> list[Judgement]:
         rules: Sequence[Rule] = filter_.rules()
         for signal in filter_.signals:
             judging = tuple(rule for rule in rules if rule.signal == signal.name)
-            found.append(Judgement(signal.name, row["signals"].get(signal.name), judging))
+            found.append(Judgement(signal.name, row.get("signals", {}).get(signal.name), judging))
     return found

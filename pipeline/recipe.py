@@ -9,7 +9,7 @@ import importlib
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -17,6 +17,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.scalarbool import ScalarBoolean
 
 from filters.catalog import FILTERS
 from filters.filter import Filter
@@ -32,11 +34,11 @@ _UNITS |= {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 def parse_size(value: Any) -> Any:
     """Bytes from a number or a text like ``16MiB`` or ``2 GB``. Raises ValueError."""
-    if not isinstance(value, str):
+    if not isinstance(value, str | bool):
         return value
-    match = re.fullmatch(r"\s*([0-9.]+)\s*([A-Za-z]*)\s*", value)
+    match = re.fullmatch(r"\s*([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([A-Za-z]*)\s*", str(value))
     if match is None or match[2] not in _UNITS:
-        raise ValueError(f"not a size: {value!r}; write for example 512MiB or 4GiB")
+        raise ValueError(f"not a size: {value!r:.80}; write for example 512MiB or 4GiB")
     return int(float(match[1]) * _UNITS[match[2]])
 
 
@@ -174,13 +176,17 @@ class Recipe(_Section):
 
     @functools.cached_property
     def digest(self) -> str:
-        """SHA-256 of the resolved recipe and of the models and lists that it names (not of its input)."""
+        """SHA-256 of the resolved recipe and of the models and lists that it names (not of its input).
+
+        The alarms are left out: they change no output, and who loosens one goes on where it stopped the run.
+        """
         models = {
             path: files.sha256_of(path)[1] for chain in self.chains.values() for one in chain for path in one.files()
         }
         if self.tokenizer and self.tokenizer.path:
             models[self.tokenizer.path] = files.sha256_of(self.tokenizer.path)[1]
-        written = json.dumps([self.as_written(), models], sort_keys=True, ensure_ascii=False)
+        made = {key: value for key, value in self.as_written().items() if key != "alarms"}
+        written = json.dumps([made, models], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(written.encode()).hexdigest()
 
 
@@ -213,6 +219,11 @@ DEFAULT_CHAINS: dict[str, list[Any]] = {
 
 Model = TypeVar("Model", bound=BaseModel)
 
+MAX_BYTES = 16 << 20
+"""A larger file is no recipe, but input or a model that was named in its place."""
+MAX_VALUES = 1 << 20
+"""Values in a recipe with every alias spelled out; a few lines of nested aliases could make more than memory holds."""
+
 
 def load(path: str, paths: Mapping[str, Sequence[str]] | None = None) -> Recipe:
     """Read, check and resolve a recipe file. ``paths`` replaces the paths of the sources that it names.
@@ -220,31 +231,51 @@ def load(path: str, paths: Mapping[str, Sequence[str]] | None = None) -> Recipe:
     Raises RecipeError with every problem found, OSError when the file can't be read.
     """
     with files.open_read(path) as stream:
-        text = stream.read().decode("utf-8", "replace")
+        written = stream.read(MAX_BYTES + 1)
+    if len(written) > MAX_BYTES:
+        raise RecipeError([Problem(f"{path}:1", f"larger than {MAX_BYTES >> 20} MiB: this is no recipe")])
+    try:
+        text = written.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = written.count(b"\n", 0, error.start) + 1
+        raise RecipeError([Problem(f"{path}:{line}", "not UTF-8 text: save the recipe as UTF-8")]) from error
     return loads(text, path, paths)
 
 
 def loads(text: str, name: str = "recipe", paths: Mapping[str, Sequence[str]] | None = None) -> Recipe:
     """``load`` for a recipe given as text; ``name`` is what messages call it."""
     try:
-        tree = YAML(typ="rt").load(text)
+        return _Reader(name, YAML(typ="rt").load(text)).recipe(paths or {})
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise RecipeError([Problem(f"{name}:{line}", f"not valid YAML: {error.problem}")]) from error
-    return _Reader(name, tree).recipe(paths or {})
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise RecipeError([Problem(f"{name}:{line}", f"not valid YAML: {error.reason}")]) from error
+    except RecursionError as error:
+        raise RecipeError([Problem(f"{name}:1", "nested too deeply, or an alias that contains itself")]) from error
+    except ValueError as error:  # what looks like a number or a date, but is none
+        raise RecipeError([Problem(f"{name}:1", f"not valid YAML: {error}")]) from error
 
 
 class _Reader:
-    """Turns the YAML tree into a Recipe and collects problems with their lines on the way."""
+    """Turns the YAML tree into a Recipe and collects problems with their lines on the way.
 
-    def __init__(self, name: str, tree: Any) -> None:
+    ``marked`` is the tree as YAML gives it, which knows its lines; ``tree`` holds the same as ordinary values.
+    """
+
+    def __init__(self, name: str, marked: Any) -> None:
         self.name = name
-        self.tree = tree
+        self.marked = marked
         self.problems: list[Problem] = []
+        self.values = 0
+        self.tree = self._plain(marked, ())
 
     def recipe(self, paths: Mapping[str, Sequence[str]]) -> Recipe:
-        if not isinstance(self.tree, dict):
-            raise RecipeError([Problem(f"{self.name}:1", "a recipe is a mapping with at least the key 'sources'")])
+        if not self.problems and not isinstance(self.tree, dict):
+            self._problem((), "a recipe is a mapping with at least the key 'sources'")
+        if self.problems:
+            raise RecipeError(sorted(self.problems, key=_by_line))
         known = [*(key for key in Recipe.model_fields if key != "chains"), "filters"]
         for key in self.tree:
             if key not in known:
@@ -254,22 +285,51 @@ class _Reader:
         sources = self._sources(chains, paths)
         sections = {key: self.tree[key] for key in self.tree if key in Recipe.model_fields and key not in ("sources",)}
         used = {source.filters for source in sources if source.filters}
-        fields = _plain(sections) | {"chains": {name: chain for name, chain in chains.items() if name in used}}
+        fields = sections | {"chains": {name: chain for name, chain in chains.items() if name in used}}
         recipe = self._make(Recipe, fields | {"sources": sources or (_PLACEHOLDER,)}, ())
         if recipe is not None:
             self._names(recipe)
         if self.problems or recipe is None:
-            raise RecipeError(sorted(self.problems, key=lambda problem: (_line_of(problem), problem.message)))
+            raise RecipeError(sorted(self.problems, key=_by_line))
         return recipe
 
+    def _plain(self, node: Any, place: tuple[Any, ...]) -> Any:
+        """The node as ordinary dicts, lists and scalars, with every alias spelled out."""
+        self.values += 1
+        if self.values > MAX_VALUES:
+            raise RecipeError([Problem(f"{self.name}:1", f"more than {MAX_VALUES} values, counting every alias")])
+        tag = getattr(getattr(node, "tag", None), "value", None)
+        if tag is not None:
+            self._problem(place, f"the YAML tag {tag} means nothing in a recipe; write the plain value")
+            return None
+        if isinstance(node, dict):
+            for key in node:
+                if not isinstance(key, str):
+                    self._problem((*place, key), "a key must be text; put it in quotes")
+            return {str(key): self._plain(value, (*place, key)) for key, value in node.items()}
+        if isinstance(node, list):
+            return [self._plain(value, (*place, index)) for index, value in enumerate(node)]
+        if isinstance(node, ScalarBoolean):
+            return bool(node)
+        if isinstance(node, bool) or node is None:
+            return node
+        for kind in (int, float, str):
+            if isinstance(node, kind):
+                return kind(node)
+        self._problem(place, f"YAML reads this as {type(node).__name__}; if it is text, put it in quotes")
+        return None
+
     def _plugins(self) -> None:
-        for index, module in enumerate(self.tree.get("plugins") or []):
+        written = self.tree.get("plugins")
+        for index, module in enumerate(written if isinstance(written, list) else ()):
             if str(Path.cwd()) not in sys.path:
                 sys.path.append(str(Path.cwd()))
             try:
                 importlib.import_module(str(module))
-            except ImportError as error:
-                self._problem(("plugins", index), f"plugin {module!r} can't be imported: {error}")
+            except Exception as error:  # noqa: BLE001 - whatever a module raises, it can't be used
+                self._problem(
+                    ("plugins", index), f"plugin {module!r} can't be imported: {type(error).__name__}: {error}"
+                )
 
     def _chains(self) -> dict[str, Chain]:
         written = self.tree.get("filters")
@@ -304,21 +364,25 @@ class _Reader:
             if name not in FILTERS:
                 self._problem(here, f"unknown filter {name!r}{_nearest(str(name), FILTERS)}")
                 continue
-            filter_ = self._make(FILTERS[name], _plain(settings or {}), here)
+            if not isinstance(settings, dict | None):
+                self._problem(here, f"expected the filter's settings by name (found {settings!r:.80})")
+                continue
+            filter_ = self._make(FILTERS[name], settings or {}, here)
             if filter_ is not None:
-                self._rules(filter_, here)
+                self._rules(filter_, settings or {}, here)
                 chain.append(filter_)
         return tuple(chain)
 
-    def _rules(self, filter_: Filter, here: tuple[Any, ...]) -> None:
+    def _rules(self, filter_: Filter, settings: Mapping[str, Any], here: tuple[Any, ...]) -> None:
         signals = {signal.name: signal for signal in filter_.signals}
         for rule in filter_.rules():
             if rule.signal not in signals:
                 self._problem(here, f"rule {rule.reason}: no signal {rule.signal!r}{_nearest(rule.signal, signals)}")
             elif not rule.can_fire(signals[rule.signal]):
                 signal = signals[rule.signal]
+                thresholds = [name for name in settings if getattr(filter_, name) == rule.threshold]
                 self._problem(
-                    here,
+                    (*here, *thresholds) if len(thresholds) == 1 else here,
                     f"rule {rule.reason} can never fire: {rule.signal} lies between {signal.low:g} and {signal.high:g}, "
                     f"never {rule.comparison} {rule.threshold:g}; set it to null to leave the rule out",
                 )
@@ -329,20 +393,22 @@ class _Reader:
             self._problem(("sources",), "a recipe needs a list of at least one source")
             return ()
         sources: list[Source] = []
+        names = self._source_names()
         for index, entry in enumerate(written):
             here = ("sources", index)
             if not isinstance(entry, dict):
                 self._problem(here, "a source is a mapping with name, kind and paths")
                 continue
-            fields = _plain(entry)
+            fields = dict(entry)
             kind = fields.get("kind")
-            if kind not in KINDS:
-                self._problem((*here, "kind"), f"unknown kind of source {kind!r}{_nearest(str(kind), KINDS)}")
+            if not isinstance(kind, str) or kind not in KINDS:
+                wrong = f"unknown kind of source {kind!r:.80}" if "kind" in fields else "a source needs a kind"
+                self._problem((*here, "kind"), wrong + _nearest(str(kind), KINDS))
                 continue
             if isinstance(fields.get("paths"), str):
                 fields["paths"] = [fields["paths"]]
-            if fields.get("name") in paths:
-                fields["paths"] = list(paths[fields["name"]])
+            if str(fields.get("name")) in paths:
+                fields["paths"] = list(paths[str(fields["name"])])
             if fields.get("filters") is False:
                 fields["filters"] = "none"
             fields.setdefault("filters", KINDS[kind].default_chain)
@@ -357,15 +423,19 @@ class _Reader:
                 self._problem((*here, "name"), f"two sources are called {source.name!r}")
             sources.append(source)
         for name in paths:
-            if name not in {one.name for one in sources}:
-                names = [one.name for one in sources]
+            if name not in names:
                 self._problem(
                     ("sources",), f"paths given for a source {name!r} that is not there{_nearest(name, names)}"
                 )
         return tuple(sources)
 
+    def _source_names(self) -> list[str]:
+        """The names of the sources as written, whatever else may be wrong with them."""
+        written = self.tree.get("sources")
+        return [str(one.get("name")) for one in written if isinstance(one, dict)] if isinstance(written, list) else []
+
     def _names(self, recipe: Recipe) -> None:
-        names = [source.name for source in recipe.sources]
+        names = self._source_names()
         if recipe.dedup:
             for index, name in enumerate(recipe.dedup.priority):
                 if name not in names:
@@ -380,8 +450,8 @@ class _Reader:
         try:
             return model.model_validate(dict(fields))
         except ValidationError as error:
-            for item in error.errors(include_url=False):
-                self._problem((*here, *_readable(item["loc"])), _message(item, model))
+            for place, message in _told(error, model):
+                self._problem((*here, *place), message)
             return None
 
     def _problem(self, place: tuple[Any, ...], message: str) -> None:
@@ -390,7 +460,7 @@ class _Reader:
 
     def _line(self, place: tuple[Any, ...]) -> int:
         """The line of the deepest part of the place that the file holds."""
-        node: Any = self.tree
+        node: Any = self.marked
         line = 1
         for part in place:
             try:
@@ -411,40 +481,57 @@ class _Unset(Source):
 _PLACEHOLDER = _Unset(name="unset", paths=("unset",), filters=None)
 
 
-def _plain(node: Any) -> Any:
-    """The node as ordinary dicts, lists and scalars."""
-    if isinstance(node, dict):
-        return {str(key): _plain(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_plain(value) for value in node]
-    if isinstance(node, bool) or node is None:
-        return node
-    for kind in (int, float, str):
-        if isinstance(node, kind):
-            return kind(node)
-    return node
+def _told(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """Place and message of what a person needs to hear of pydantic's errors.
+
+    Where a section is settings or false, pydantic tells what speaks against either; only what is nearer to what was
+    written is told. An error inside a value makes one about the value as a whole superfluous.
+    """
+    items = [(_readable(item), item) for item in error.errors(include_url=False)]
+    for place, item in items:
+        here = [other["type"] for where, other in items if where == place]
+        inside = any(where[: len(place)] == place and len(where) > len(place) for where, _ in items)
+        either = item["type"] in _CHOICE and len(here) > 1 and (item["type"] != "literal_error" or set(here) - _CHOICE)
+        if not inside and not either:
+            yield place, _message(item, model)
 
 
-def _readable(loc: Sequence[int | str]) -> tuple[int | str, ...]:
-    """A pydantic place without the names of union members and validators."""
-    return tuple(part for part in loc if isinstance(part, int) or re.fullmatch(r"[a-z][a-z0-9_]*", part))
+_CHOICE = {"model_type", "model_attributes_type", "literal_error"}
+"""What pydantic says to a section that is neither settings nor false."""
+
+
+def _readable(item: Mapping[str, Any]) -> tuple[int | str, ...]:
+    """The place of a pydantic error without the names of union members and validators."""
+    loc = item["loc"]
+    kept = tuple(part for part in loc if isinstance(part, int) or re.fullmatch(r"[a-z][a-z0-9_]*", part))
+    return kept if item["type"] != "extra_forbidden" or kept[-1:] == loc[-1:] else (*kept, loc[-1])
 
 
 def _message(item: Mapping[str, Any], model: type[BaseModel]) -> str:
-    if item["type"] == "extra_forbidden":
-        return f"unknown key{_nearest(str(item['loc'][-1]), _all_fields(model))}"
-    if item["type"] == "literal_error" and item["input"] is not False and item["ctx"].get("expected") == "False":
-        return "expected settings, or false to leave the stage out"
-    return str(item["msg"]).removeprefix("Value error, ") + f" (found {item['input']!r:.80})"
+    found = f" (found {item['input']!r:.80})"
+    match item["type"]:
+        case "extra_forbidden":
+            return f"unknown key{_nearest(str(item['loc'][-1]), _section(model, item['loc']).model_fields)}"
+        case "missing":
+            return "is missing"
+        case "tuple_type":
+            return "expected a list" + found
+        case "model_type" | "model_attributes_type":
+            return "expected settings" + found
+        case "literal_error" if item["ctx"].get("expected") == "False":
+            return "expected settings, or false to leave the stage out" + found
+    return str(item["msg"]).removeprefix("Value error, ") + found
 
 
-def _all_fields(model: type[BaseModel]) -> list[str]:
-    names = list(model.model_fields)
-    for field in model.model_fields.values():
-        for part in getattr(field.annotation, "__args__", ()):
-            if isinstance(part, type) and issubclass(part, BaseModel):
-                names += _all_fields(part)
-    return names
+def _section(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseModel]:
+    """The settings that a place lies in."""
+    for part in loc[:-1]:
+        if part in model.model_fields:
+            annotation = model.model_fields[str(part)].annotation
+            for kind in (annotation, *getattr(annotation, "__args__", ())):
+                if isinstance(kind, type) and issubclass(kind, BaseModel):
+                    model = kind
+    return model
 
 
 def _nearest(word: str, known: Any) -> str:
@@ -456,5 +543,5 @@ def _nearest(word: str, known: Any) -> str:
     return f"; known: {', '.join(names)}" if len(names) <= 30 else ""
 
 
-def _line_of(problem: Problem) -> int:
-    return int(problem.place.rpartition(":")[2])
+def _by_line(problem: Problem) -> tuple[int, str]:
+    return int(problem.place.rpartition(":")[2]), problem.message

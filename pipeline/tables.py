@@ -60,14 +60,14 @@ def documents(signals: Sequence[str], removed: bool = False) -> pa.Schema:
         ("language", pa.string()),
         ("origin", ORIGIN),
         ("metadata", pa.string()),
-        ("signals", pa.struct([(name, pa.float64()) for name in signals])),
     ]
+    if signals:  # Parquet has no empty structs
+        columns.append(("signals", pa.struct([(name, pa.float64()) for name in signals])))
     return pa.schema([*columns, ("removed_by", pa.string())] if removed else columns)
 
 
 def of_documents(batch: Sequence[Document], schema: pa.Schema) -> pa.Table:
     """The documents as a table of that schema; metadata become JSON, signals that were not measured null."""
-    signals = schema.field("signals").type
     columns: dict[str, Any] = {
         "id": pa.array([one.id for one in batch], pa.string()),
         "number": pa.array([one.number for one in batch], pa.uint64()),
@@ -85,14 +85,12 @@ def of_documents(batch: Sequence[Document], schema: pa.Schema) -> pa.Table:
             fields=list(ORIGIN),
         ),
         "metadata": pa.array([_metadata(one.metadata) for one in batch], pa.string()),
-        "signals": pa.StructArray.from_arrays(
-            [pa.array([one.signals.get(field.name) for one in batch], pa.float64()) for field in signals],
-            fields=list(signals),
-        )
-        if signals.num_fields
-        else pa.array([{}] * len(batch), signals),
         "removed_by": pa.array([one.removed_by for one in batch], pa.string()),
     }
+    if "signals" in schema.names:
+        fields = list(schema.field("signals").type)
+        measured = [pa.array([one.signals.get(field.name) for one in batch], field.type) for field in fields]
+        columns["signals"] = pa.StructArray.from_arrays(measured, fields=fields)
     return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
@@ -103,6 +101,7 @@ def _metadata(metadata: dict[str, str]) -> str:
 def to_documents(table: pa.Table) -> list[Document]:
     """The documents of a table that ``of_documents`` made."""
     columns = {name: table.column(name).to_pylist() for name in table.schema.names}
+    signals = columns.get("signals") or [{}] * table.num_rows
     return [
         Document(
             id=columns["id"][row],
@@ -114,7 +113,7 @@ def to_documents(table: pa.Table) -> list[Document]:
             date=columns["date"][row],
             language=columns["language"][row],
             metadata=json.loads(columns["metadata"][row]),
-            signals={name: value for name, value in columns["signals"][row].items() if value is not None},
+            signals={name: value for name, value in signals[row].items() if value is not None},
         )
         for row in range(table.num_rows)
     ]

@@ -98,7 +98,7 @@ def histogram(one: Histogram) -> Markup:
     for mark in (0.0, scale / (4 if one.rooted else 2), scale):
         y = _y(_height(mark / scale, one.rooted))
         parts.append(_line("grid" if mark else "base", LEFT, y, WIDTH - RIGHT, y))
-        parts.append(_text("end", LEFT - 5, y + 3.5, percent(mark)))
+        parts.append(_text("end", LEFT - 5, y + 3.5, f"{100 * mark:g}%"))
     parts += [
         _area(one.places, [_height(share / scale, one.rooted) for share in shares], name)
         for name, shares in one.series.items()

@@ -184,8 +184,10 @@ def _chains(recipe: Recipe) -> tuple[Chain, ...]:
 
 def _values(table: pa.Table, chain: Chain | None) -> Iterator[tuple[Measured, Numbers]]:
     """The measured values of every signal that the chain judges."""
+    if chain is None:
+        return
     signals = table.column("signals").combine_chunks()
-    for measured in chain.signals if chain else ():
+    for measured in chain.signals:
         if signals.type.get_field_index(measured.signal.name) >= 0:
             values = pc.struct_field(signals, measured.signal.name).drop_null().to_numpy(zero_copy_only=False)
             yield measured, values[np.isfinite(values)]

@@ -180,7 +180,7 @@ def _example(
         language=row["language"] or "",
         characters=row["characters"],
         text=row["text"],
-        judged=_judged(recipe, drawn.source, reason, row["signals"] or {}),
+        judged=_judged(recipe, drawn.source, reason, row.get("signals") or {}),
         kept=stays,
     )
 

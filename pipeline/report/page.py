@@ -20,6 +20,7 @@ from pipeline.report.sample import SHOWN_TEXT, draw
 from pipeline.stage import output
 
 SHOWN_LANGUAGES = 20
+LONGEST_LINK = 4096
 
 
 def write(recipe: Recipe, layout: Layout, manifest: dict[str, Any]) -> dict[str, Any]:
@@ -140,12 +141,15 @@ _WEB = re.compile(r"https?://[^\s\x00-\x20\x7f\"'<>\\]+", re.IGNORECASE)
 
 
 def link(url: str) -> str:
-    """The URL where it may be a link (plain http or https), else an empty text."""
-    return url if _WEB.fullmatch(url) and len(url) < 4096 else ""
+    """The URL where it may be a link: plain http or https, all of it visible. Else an empty text."""
+    return url if _WEB.fullmatch(url) and len(url) < LONGEST_LINK and not _INVISIBLE.search(url) else ""
+
+
+_BLANK_LINES = re.compile(r"\n\s*\n")
 
 
 def _excerpt(recipe: Recipe) -> Callable[..., str]:
-    """How the page shows text of documents: personal data replaced as the recipe says, then cut, then made visible."""
+    """How the page shows text of documents: personal data replaced as the recipe says, cut, made visible."""
     redactor = Redactor(recipe.pii) if recipe.pii else None
 
     def excerpt(text: str, length: int = SHOWN_TEXT) -> str:
@@ -154,6 +158,7 @@ def _excerpt(recipe: Recipe) -> Callable[..., str]:
                 text, _ = redactor.redact(text)
             except Exception as error:  # noqa: BLE001 - what can't be searched is not shown; the run is not lost for it
                 return f"(not shown: it could not be searched for personal data, {type(error).__name__})"
+        text = _BLANK_LINES.sub("\n\n", text)
         return visible(text[:length].rstrip()) + (" …" if len(text) > length else "")
 
     return excerpt

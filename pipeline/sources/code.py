@@ -61,6 +61,8 @@ class Code(Source):
 
     kind: Literal["code"] = "code"
     reads: ClassVar[str] = "source files in folders, or in .tar (also .gz, .bz2, .xz, .zst) and .zip archives"
+    default_chain: ClassVar[str] = "code"
+    prose: ClassVar[bool] = False
 
     languages: tuple[str, ...] | None = Field(
         None, description="languages to keep, by Linguist's names (Python, C++, JavaScript); null: all that are known"

@@ -454,6 +454,7 @@ class Warc(Source):
     kind: Literal["warc"] = "warc"
     extractor: Extractor = "resiliparse"
 
+    default_chain: ClassVar[str] = "web"
     reads: ClassVar[str] = (
         "WARC and ARC files (.warc.gz, .warc, .warc.zst, .warc.bz2, .arc.gz, .arc): HTML and plain text"
     )
@@ -526,6 +527,7 @@ class Wet(Source):
 
     kind: Literal["wet"] = "wet"
 
+    default_chain: ClassVar[str] = "web"
     reads: ClassVar[str] = "WET files (.wet.gz, .warc.wet): the plain text of conversion records"
 
     def can_enter(self, path: str) -> bool:
