@@ -37,5 +37,5 @@ say "making .venv (kenlm and fasttext are compiled: two to four minutes the firs
 .venv/bin/python -m pip install --quiet --upgrade pip
 # The lock is complete; --no-deps also keeps out fasttext-predict, which would overwrite the fasttext module.
 .venv/bin/python -m pip install --quiet --no-deps -r requirements.lock
-.venv/bin/python -m pip install --quiet --no-deps --editable .
+.venv/bin/python -m pip install -qq --no-deps --editable .
 touch .venv/ready

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -35,11 +36,12 @@ def _found(recipe: Recipe, stage: str, commits: Mapping[str, Sequence[dict[str, 
         for commit in commits[stage]:
             if commit["item"].rpartition("/")[0] == source.name:
                 fates.add(commit["counts"], "finish")
-        gone = sum(count for reason, count in fates.removed.items() if not reason.startswith(NOT_DOCUMENTS))
+        reasons = Counter({why: count for why, count in fates.removed.items() if not why.startswith(NOT_DOCUMENTS)})
+        gone = reasons.total()
         seen = fates.kept + gone
         limit = recipe.alarms.source_removed if stage == "prepare" else recipe.alarms.dedup_removed
         if seen >= recipe.alarms.min_documents and gone > limit * seen:
-            reason, count = fates.removed.most_common(1)[0]
+            reason, count = min(reasons.items(), key=lambda one: (-one[1], one[0]))
             name = "source_removed" if stage == "prepare" else "dedup_removed"
             yield (
                 f"source {source.name!r}: {gone} of {seen} documents were removed, more than alarms.{name} = {limit:g}; "

@@ -16,8 +16,11 @@ from tokenizer import bpe
 def problems(recipe: Recipe) -> Iterator[str]:
     """Models that are missing or don't load, sources without files, a tokenizer.json that can't be used."""
     for source in recipe.sources:
-        if not any(files.find(pattern) for pattern in source.paths):
-            yield f"source {source.name!r}: no file matches {', '.join(source.paths)}"
+        try:
+            if not any(files.find(pattern) for pattern in source.paths):
+                yield f"source {source.name!r}: no file matches {', '.join(source.paths)}"
+        except OSError as error:
+            yield f"source {source.name!r}: {error}"
     for name, chain in recipe.chains.items():
         for filter_ in chain:
             missing = [path for path in filter_.files() if not files.exists(path)]

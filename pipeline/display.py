@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rich import box
 from rich.console import Console, Group
 from rich.markup import escape
 from rich.panel import Panel
@@ -46,7 +48,7 @@ class RichDisplay:
 
     def note(self, message: str) -> None:
         """A line above the bars."""
-        self.console.print(f"[yellow]•[/] {escape(message)}")
+        self.console.print(f"[yellow]•[/] {shown(message)}")
 
 
 class _Bar:
@@ -66,14 +68,15 @@ class _Bar:
             self._progress.update(self._task, counted=f"{counted:,} {self._unit}, {kept:,} kept")
 
     def note(self, message: str) -> None:
-        self._progress.console.print(f"[yellow]•[/] {escape(message)}")
+        self._progress.console.print(f"[yellow]•[/] {shown(message)}")
 
 
 def funnel(made: Mapping[str, Any], layout: Layout) -> Group:
     """The funnel of a finished run by source, and where everything lies."""
-    table = Table(title=f"{made['name']}: what became of the records", title_justify="left", header_style="bold")
-    for name in ("source", "read", "removed", "failed", "kept", "text", "tokens"):
-        table.add_column(name, justify="left" if name == "source" else "right")
+    title = f"{made['name']}: what became of the records"
+    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("source and reason", "read", "removed", "failed", "kept", "text", "tokens"):
+        table.add_column(name, justify="left" if name.startswith("source") else "right", no_wrap=True)
     for name, fates in made["sources"].items():
         removed, failed = sum(fates["removed"].values()), sum(fates["failed"].values())
         text, tokens = fates["facts"].get("text_bytes", 0), fates["facts"].get("tokens", 0)
@@ -100,16 +103,30 @@ def _size(count: float) -> str:
     return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
 
 
+_INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters but for tab and newline, and those that turn the direction of writing."""
+
+
+def visible(text: str) -> str:
+    """Text from a crawl with its control characters spelled out: a terminal would obey them."""
+    return _INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def shown(text: str) -> str:
+    """Text from a crawl for use inside rich's markup."""
+    return escape(visible(text))
+
+
 def explanation(found: Explanation) -> Panel:
     """One document's story as a panel."""
     row = found.row
     facts = Table.grid(padding=(0, 2))
     colour = {"kept": "green", "removed": "yellow", "failed": "red"}[found.fate]
-    facts.add_row("fate", f"[{colour}]{found.fate}[/] {escape(found.reason)}")
+    facts.add_row("fate", f"[{colour}]{found.fate}[/] {shown(found.reason)}")
     for name in ("id", "number", "url", "date", "language", "metadata"):
         if row.get(name) not in (None, "", "{}"):
-            facts.add_row(name, escape(str(row[name])))
-    facts.add_row("read from", escape(found.place))
+            facts.add_row(name, shown(str(row[name])))
+    facts.add_row("read from", shown(found.place))
     parts: list[Any] = [facts]
     if any(one.value is not None for one in found.judgements):
         table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
@@ -119,27 +136,27 @@ def explanation(found: Explanation) -> Panel:
             rules = ", ".join(f"{rule.comparison} {rule.threshold:g}" for rule in one.rules)
             fired = any(rule.reason == found.reason for rule in one.rules)
             value = "" if one.value is None else f"{one.value:.4g}"
-            table.add_row(one.signal, f"[bold {colour}]{value}[/]" if fired else value, escape(rules))
+            table.add_row(one.signal, f"[bold {colour}]{value}[/]" if fired else value, shown(rules))
         parts += ["", table]
     for proof in found.evidence:
         kept = proof["kept"] or {}
         span = (
-            f", characters {proof['start']} to {proof['stop']}: {escape(proof['text'][:120])!r}"
+            f", characters {proof['start']} to {proof['stop']}: {shown(repr(proof['text'][:120]))}"
             if proof["level"] == "sentence.span"
             else ""
         )
         parts.append(
             f"[bold]{proof['level']}[/], similarity {proof['similarity']:.2f}{span}\n"
-            f"  stays in {escape(str(kept.get('id')))} {escape(str(kept.get('url')))}"
+            f"  stays in {shown(str(kept.get('id')))} {shown(str(kept.get('url')))}"
         )
     if found.absorbed:
         parts.append(f"\n[bold]{len(found.absorbed)} removals because this one stays[/]")
         for proof in found.absorbed[:10]:
             gone = proof["document"] or {}
             parts.append(
-                f"  {proof['level']} {proof['similarity']:.2f} {escape(str(gone.get('id')))} {escape(str(gone.get('url')))}"
+                f"  {proof['level']} {proof['similarity']:.2f} {shown(str(gone.get('id')))} {shown(str(gone.get('url')))}"
             )
     text = row.get("text") or ""
     if text:
-        parts += ["", Text(text[:SHOWN_TEXT] + ("…" if len(text) > SHOWN_TEXT else ""), style="dim")]
-    return Panel(Group(*parts), title=escape(row.get("url") or row.get("id") or str(row["number"])), title_align="left")
+        parts += ["", Text(visible(text[:SHOWN_TEXT]) + ("…" if len(text) > SHOWN_TEXT else ""), style="dim")]
+    return Panel(Group(*parts), title=shown(row.get("url") or row.get("id") or str(row["number"])), title_align="left")

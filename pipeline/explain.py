@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from filters.filter import Rule
 from pipeline import files, manifest, recipe, tables
 from pipeline.layout import Layout
 from pipeline.recipe import Recipe
+from pipeline.sources.source import Source
 
 MAX_FOUND = 20
 """Documents shown for one URL."""
@@ -38,9 +39,9 @@ class Explanation:
     place: str
     judgements: list[Judgement] = field(default_factory=list)
     evidence: list[dict[str, Any]] = field(default_factory=list)
-    """Rows of ``duplicates/`` for this document, each with ``kept``: the row of the document that stays."""
+    """Rows of ``duplicates/`` for this document, each with ``kept``: number, id and URL of the document that stays."""
     absorbed: list[dict[str, Any]] = field(default_factory=list)
-    """Documents that were removed because this one stays."""
+    """Rows of ``duplicates/`` that name this document as the one that stays, each with the ``document`` that went."""
 
 
 def find(out: str, wanted: str) -> list[Explanation]:
@@ -51,21 +52,22 @@ def find(out: str, wanted: str) -> list[Explanation]:
     layout = Layout(out.rstrip("/"))
     made = manifest.read(layout)
     resolved = recipe.load(layout.recipe)
-    found = []
+    found: dict[int, Explanation] = {}
     for kind in ("filtered", "removed", "failed"):
         for one in manifest.of_kind(made, kind):
             for row in _matches(layout.path(one["path"]), kind, wanted):
-                found.append(_explain(layout, made, resolved, kind, row))
+                if row["number"] not in found:  # what failed after dedup lies in filtered/ and in failed/
+                    found[row["number"]] = _explain(layout, made, resolved, kind, row)
                 if len(found) == MAX_FOUND:
-                    return found
-    return found
+                    return list(found.values())
+    return list(found.values())
 
 
 def _matches(path: str, kind: str, wanted: str) -> Iterator[dict[str, Any]]:
     names = ["number", "url"] if kind == "failed" else ["id", "number", "url"]
     table = tables.read(path, names)
     hits = pc.equal(table.column("url"), wanted)
-    if wanted.isdecimal() and int(wanted) < 1 << 64:
+    if re.fullmatch(r"[0-9]{1,20}", wanted) and int(wanted) < 1 << 64:
         hits = pc.or_(hits, pc.equal(table.column("number"), pa.scalar(int(wanted), pa.uint64())))
     if kind != "failed" and re.fullmatch(r"[0-9a-f]{6,32}", wanted):
         hits = pc.or_(hits, pc.starts_with(table.column("id"), wanted))
@@ -75,41 +77,53 @@ def _matches(path: str, kind: str, wanted: str) -> Iterator[dict[str, Any]]:
 
 
 def _explain(layout: Layout, made: Mapping[str, Any], resolved: Recipe, kind: str, row: dict[str, Any]) -> Explanation:
+    source = next(one for one in resolved.sources if one.name == row["source"])
+    place = _place(made["folders"][source.name], source, row if kind == "failed" else row["origin"])
     if kind == "failed":
-        origin = {"file": row["file"], "offset": row["offset"], "length": row["length"]}
-        return Explanation(row, "failed", f"{row['step']}: {row['cause']}", _place(made, row["source"], origin))
-    place = _place(made, row["source"], row["origin"])
+        return Explanation(row, "failed", f"{row['step']}: {row['cause']}", place)
     if kind == "removed":
         return Explanation(row, "removed", row["removed_by"], place, _judgements(resolved, row))
-    evidence = list(_rows(layout, made, "duplicates", "number", row["number"]))
+    number = row["number"]
+    evidence = list(_rows(layout, made, "duplicates", "number", {number}))
+    absorbed = [one for one in _rows(layout, made, "duplicates", "kept_number", {number}) if one["number"] != number]
+    others = {one["kept_number"] for one in evidence} | {one["number"] for one in absorbed}
+    names = {one["number"]: one for one in _rows(layout, made, "filtered", "number", others, ("number", "id", "url"))}
     for one in evidence:
-        one["kept"] = next(_rows(layout, made, "filtered", "number", one["kept_number"]), None)
+        one["kept"] = names.get(one["kept_number"])
+    for one in absorbed:
+        one["document"] = names.get(one["number"])
     gone = [one["level"] for one in evidence if one["level"] != "sentence.span"]
-    kept = next(_rows(layout, made, "documents", "number", row["number"]), None)
-    failure = next(_rows(layout, made, "failed", "number", row["number"]), None)
-    explanation = Explanation(kept or row, "kept", "", place, _judgements(resolved, row), evidence)
+    kept = next(_rows(layout, made, "documents", "number", {number}), None)
+    failure = next(_rows(layout, made, "failed", "number", {number}), None)
+    explanation = Explanation(kept or row, "kept", "", place, _judgements(resolved, row), evidence, absorbed)
     if gone:
         explanation.fate, explanation.reason = "removed", f"dedup.{gone[0]}"
     elif failure is not None:
         explanation.fate, explanation.reason = "failed", f"{failure['step']}: {failure['cause']}"
-    for one in _rows(layout, made, "duplicates", "kept_number", row["number"]):
-        if one["number"] != row["number"]:
-            explanation.absorbed.append(
-                one | {"document": next(_rows(layout, made, "filtered", "number", one["number"]), None)}
-            )
     return explanation
 
 
-def _rows(layout: Layout, made: Mapping[str, Any], kind: str, column: str, value: int) -> Iterator[dict[str, Any]]:
-    for one in manifest.of_kind(made, kind):
+def _rows(
+    layout: Layout,
+    made: Mapping[str, Any],
+    kind: str,
+    column: str,
+    values: Collection[int],
+    wanted: Sequence[str] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """The rows of all files of a kind that hold one of the values in the column, or of these the wanted columns."""
+    for one in manifest.of_kind(made, kind) if values else ():
         path = layout.path(one["path"])
-        rows = pc.indices_nonzero(pc.equal(tables.read(path, [column]).column(column), pa.scalar(value, pa.uint64())))
+        hits = pc.is_in(tables.read(path, [column]).column(column), value_set=pa.array(sorted(values), pa.uint64()))
+        rows = pc.indices_nonzero(hits)
         if len(rows):
-            yield from tables.read(path).take(rows).to_pylist()
+            yield from tables.read(path, wanted).take(rows).to_pylist()
 
 
-def _place(made: Mapping[str, Any], source: str, origin: Mapping[str, Any]) -> str:
-    path = files.join(made["folders"][source] or ".", origin["file"])
+def _place(folder: str, source: Source, origin: Mapping[str, Any]) -> str:
+    path = files.join(folder, origin["file"]) if folder else origin["file"]
+    if source.kind == "parquet":
+        return f"{path}, row {origin['offset']} (the first is 0)"
     return f"{path}, bytes {origin['offset']} to {origin['offset'] + origin['length']}"
 
 

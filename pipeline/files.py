@@ -9,13 +9,14 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 _REMOTE = re.compile(r"^[a-z][a-z0-9+.-]+://")
+_WILD = re.compile(r"[*?\[]")
 _BLOCK = 1 << 20
 
 UNFINISHED = ".part"
@@ -45,7 +46,8 @@ def _filesystems() -> Any:
 
 def join(folder: str, *parts: str) -> str:
     """Join path parts with a slash, on any file system."""
-    return "/".join([folder.rstrip("/"), *parts]) if folder != "/" else "/" + "/".join(parts)
+    top = folder if folder.endswith("://") else folder.rstrip("/") + "/"
+    return top + "/".join(parts)
 
 
 def open_read(path: str, start: int = 0) -> IO[bytes]:
@@ -63,36 +65,115 @@ def open_read(path: str, start: int = 0) -> IO[bytes]:
 
 
 def find(pattern: str) -> list[Found]:
-    """The files that a pattern matches, sorted by path; ``**`` spans folders. A folder stands for the files below it."""
+    """The files that a pattern matches, sorted by path: ``*``, ``?`` and ``[a-z]`` stay in a name, ``**`` spans folders.
+
+    A path that exists means itself, whatever signs it holds, and a folder stands for the files below it. Names that begin
+    with a dot are found only where the pattern spells the dot out: they are half-copied files and other programs' notes.
+    Raises OSError for a folder that can't be listed.
+    """
+    base, rest = _divide(pattern)
+    if not rest:
+        return _listed(pattern) if is_remote(pattern) else _local([str(Path(pattern))])
+    matches = _matcher(rest)
     if is_remote(pattern):
-        filesystems = _filesystems()
-        (result,) = filesystems.match([pattern])
-        return sorted(
-            (Found(m.path, m.size_in_bytes, float(m.last_updated_in_seconds or 0)) for m in result.metadata_list),
-            key=lambda found: found.path,
-        )
-    fixed = Path(base_of(pattern))
-    rest = pattern[len(base_of(pattern)) :].strip("/") if pattern != str(fixed) else ""
-    if rest:
-        matches: Iterable[Path] = fixed.glob(rest)
-    elif fixed.is_dir():
-        matches = fixed.rglob("*")
-    else:
-        matches = [fixed]
-    found = []
-    for path in matches:
-        if path.is_file():
-            status = path.stat()
-            found.append(Found(str(path), status.st_size, status.st_mtime))
-    return sorted(found, key=lambda one: one.path)
+        beginning = pattern[: wild.start()] if (wild := _WILD.search(pattern)) else base + "/"
+        return [one for one in _listed(beginning + "**") if matches(one.path.removeprefix(base).lstrip("/"))]
+    inside = "" if base == "." else base.rstrip("/") + "/"
+    return _local(inside + name for name in _names_below(base, rest) if matches(name))
 
 
 def base_of(pattern: str) -> str:
-    """The folder part of a pattern before its first wildcard (a plain path is its own base)."""
-    wild = re.search(r"[*?\[]", pattern)
-    if wild is None:
-        return pattern
-    return pattern[: wild.start()].rpartition("/")[0] or ("/" if pattern.startswith("/") else ".")
+    """The folder that a pattern's files lie in or below: the part before its first wildcard."""
+    return _divide(pattern)[0]
+
+
+def _divide(pattern: str) -> tuple[str, str]:
+    """A folder, and what is to be matched against the names below it: nothing where the pattern is one file's path."""
+    wild = _WILD.search(pattern)
+    if is_remote(pattern):
+        if wild:
+            base = pattern[: wild.start()].rpartition("/")[0]
+            return base, pattern[len(base) + 1 :]
+        return (pattern.rpartition("/")[0], "") if _listed(pattern) else (pattern.rstrip("/"), "**")
+    path = Path(pattern)
+    if pattern and path.is_dir():
+        return str(path), "**"
+    if not wild or path.is_file():
+        return str(path.parent), ""
+    base, _, begun = pattern[: wild.start()].rpartition("/")
+    return str(Path(base or ("/" if pattern.startswith("/") else "."))), begun + pattern[wild.start() :]
+
+
+def _listed(pattern: str) -> list[Found]:
+    """What Beam finds in an object store, sorted by path."""
+    (result,) = _filesystems().match([pattern])
+    found = [
+        Found(one.path, one.size_in_bytes, float(one.last_updated_in_seconds or 0)) for one in result.metadata_list
+    ]
+    return sorted(found, key=lambda one: one.path)
+
+
+def _local(paths: Iterable[str]) -> list[Found]:
+    found = []
+    for path in sorted(paths):
+        if Path(path).is_file():
+            status = Path(path).stat()
+            found.append(Found(path, status.st_size, status.st_mtime))
+    return found
+
+
+def _names_below(folder: str, rest: str) -> Iterator[str]:
+    """Names relative to the folder of what lies as deep as the pattern reaches. Links to folders are followed, but not round."""
+    deepest = None if "**" in rest else rest.count("/")
+    hidden = any(part.startswith(".") for part in rest.split("/"))
+    if not Path(folder).is_dir():
+        return
+    for top, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
+        below = top[len(folder) :].strip("/")
+        level = below.count("/") + 1 if below else 0
+        if deepest is not None and level >= deepest:
+            folders.clear()
+        folders[:] = [name for name in folders if (hidden or name[0] != ".") and not _leads_back(top, name)]
+        yield from (f"{below}/{name}" if below else name for name in names)
+
+
+def _leads_back(folder: str, name: str) -> bool:
+    """Whether a folder is a link to a folder that it lies in."""
+    path = Path(folder, name)
+    return path.is_symlink() and Path(folder).resolve().is_relative_to(path.resolve())
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _matcher(pattern: str) -> Callable[[str], re.Match[str] | None]:
+    """Tells whether a name matches a pattern with wildcards."""
+    made, begins = "", True  # begins: whether a file's or folder's name begins here
+    for sign in re.findall(r"\*\*+/?|\[!?\]?[^\]]*\]|.", pattern, re.DOTALL):
+        shown = r"(?!\.)" if begins else ""
+        if sign.startswith("*"):
+            folders = r"(?:(?!\.)[^/]+/)*" if begins and sign.startswith("**") else ""
+            within = "" if folders and sign.endswith("/") else f"{shown}[^/]*" + "/" * sign.endswith("/")
+            made += folders + within
+        elif sign[0] == "?":
+            made += f"{shown}[^/]"
+        elif len(sign) > 1:
+            made += shown + _character_class(sign)
+        else:
+            made += re.escape(sign)
+        begins = sign.endswith("/")
+    return re.compile(made, re.DOTALL).fullmatch
+
+
+def _character_class(written: str) -> str:
+    """``[a-z]`` or ``[!a-z]`` as a regular expression; ranges that run backwards match nothing."""
+    negated = written.startswith("[!")
+    inside = "".join(sign if sign == "-" else re.escape(sign) for sign in written[1 + negated : -1])
+    try:
+        return re.compile(f"[^/{inside}]" if negated else f"[{inside}]").pattern
+    except re.error:
+        return "(?!)"
 
 
 def exists(path: str) -> bool:
@@ -103,7 +184,7 @@ def exists(path: str) -> bool:
 def size_of(path: str) -> int | None:
     """Size of a file in bytes, None when there is none."""
     if is_remote(path):
-        found = find(path)
+        found = _listed(path)
         return found[0].size if found else None
     try:
         return Path(path).stat().st_size
@@ -164,12 +245,12 @@ def replacing(path: str) -> Iterator[Written]:
     Whoever reads ``path`` sees the old file or the whole new one, never a part. ``Written.stream`` takes bytes; its size
     and digest are known afterwards.
     """
-    folder, _, name = path.rpartition("/")
-    temporary = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}{UNFINISHED}"
+    folder, slash, name = path.rpartition("/")
+    temporary = f"{folder}{slash}.{name}.{uuid.uuid4().hex[:8]}{UNFINISHED}"
     if is_remote(path):
         sink: IO[bytes] = _filesystems().create(temporary, compression_type="uncompressed")
     else:
-        Path(folder or ".").mkdir(parents=True, exist_ok=True)
+        Path(folder or slash or ".").mkdir(parents=True, exist_ok=True)
         sink = Path(temporary).open("wb")  # noqa: SIM115 - closed below, before the rename
     counting = _Counting(sink)
     written = Written(path, counting)
@@ -180,9 +261,10 @@ def replacing(path: str) -> Iterator[Written]:
             os.fsync(sink.fileno())
         sink.close()
     except BaseException:
-        sink.close()
-        if not is_remote(path):
-            Path(temporary).unlink(missing_ok=True)
+        try:
+            sink.close()
+        finally:  # closing a full disk's file fails as well
+            remove(temporary)
         raise
     if is_remote(path):
         _filesystems().rename([temporary], [path])
@@ -193,9 +275,9 @@ def replacing(path: str) -> Iterator[Written]:
 
 
 def write_text(path: str, text: str) -> Written:
-    """Replace a file by this text (UTF-8)."""
+    """Replace a file by this text (UTF-8; names of files that are none keep their bytes, as Python holds them)."""
     with replacing(path) as written:
-        written.stream.write(text.encode())
+        written.stream.write(text.encode("utf-8", "surrogatepass"))
     return written
 
 

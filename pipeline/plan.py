@@ -107,29 +107,30 @@ def _files_of(source: Source) -> tuple[str, list[tuple[str, files.Found]]]:
     found = {file.path: file for pattern in source.paths for file in files.find(pattern)}
     if not found:
         raise NoInput(f"source {source.name!r}: no file matches {', '.join(source.paths)}")
-    bases = {_folder_of(pattern) for pattern in source.paths}
-    folder = _common(sorted(bases))
-    named = sorted((path[len(folder) :].lstrip("/") if folder else path, file) for path, file in found.items())
-    return folder, named
+    folder = _common(sorted({files.base_of(pattern) for pattern in source.paths}))
+    inside = files.join(folder, "") if folder else ""
+    named = [(_readable(path.removeprefix(inside)), file) for path, file in found.items()]
+    return folder, sorted(named, key=lambda pair: (pair[0], pair[1].path))
 
 
-def _folder_of(pattern: str) -> str:
-    base = files.base_of(pattern)
-    if base == pattern and not files.is_remote(pattern):
-        from pathlib import Path
-
-        return base if Path(base).is_dir() else str(Path(base).parent)
-    return base.rpartition("/")[0] if base == pattern else base
+def _readable(name: str) -> str:
+    """A file's name as UTF-8; bytes that are none are spelled out, so that different names stay different."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _common(bases: list[str]) -> str:
+    """The deepest folder that all of these lie in, empty where that is the one the command runs in."""
     parts = [base.split("/") for base in bases]
     shared = []
     for level in zip(*parts, strict=False):
         if len(set(level)) > 1:
             break
         shared.append(level[0])
-    return "/".join(shared)
+    if shared in ([""], ["", ""]):
+        return "/"
+    if len(shared) == 2 and shared[0].endswith(":"):
+        return "/".join(shared) + "/"  # different buckets
+    return "" if shared == ["."] else "/".join(shared)
 
 
 def _cut(source: Source, found: Iterable[tuple[str, files.Found]], size: int) -> Iterable[tuple[FilePart, ...]]:

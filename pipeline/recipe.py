@@ -245,7 +245,7 @@ def load(path: str, paths: Mapping[str, Sequence[str]] | None = None) -> Recipe:
 def loads(text: str, name: str = "recipe", paths: Mapping[str, Sequence[str]] | None = None) -> Recipe:
     """``load`` for a recipe given as text; ``name`` is what messages call it."""
     try:
-        return _Reader(name, YAML(typ="rt").load(text)).recipe(paths or {})
+        reader = _Reader(name, YAML(typ="rt").load(text))
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise RecipeError([Problem(f"{name}:{line}", f"not valid YAML: {error.problem}")]) from error
@@ -256,6 +256,7 @@ def loads(text: str, name: str = "recipe", paths: Mapping[str, Sequence[str]] | 
         raise RecipeError([Problem(f"{name}:1", "nested too deeply, or an alias that contains itself")]) from error
     except ValueError as error:  # what looks like a number or a date, but is none
         raise RecipeError([Problem(f"{name}:1", f"not valid YAML: {error}")]) from error
+    return reader.recipe(paths or {})
 
 
 class _Reader:

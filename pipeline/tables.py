@@ -145,11 +145,11 @@ def write(path: str, table: pa.Table, compress: bool = True) -> files.Written:
 
 def read(path: str, columns: Sequence[str] | None = None) -> pa.Table:
     """A Parquet file as a table. Raises OSError, or ValueError naming the file when it is damaged."""
-    try:
-        with files.open_read(path) as stream:
+    with files.open_read(path) as stream:
+        try:
             return pq.ParquetFile(stream).read(columns=list(columns) if columns else None)
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path}: not a whole Parquet file: {error}") from error
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{path}: not a whole Parquet file: {error}") from error
 
 
 def read_all(paths: Iterable[str], columns: Sequence[str]) -> Iterable[pa.Table]:
