@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from filters import segment
-from filters.segment import Lines, Spans, Words
+from filters.segment import Segments, Spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ class Document:
     signals: dict[str, float] = field(default_factory=dict)
     removed_by: str = ""
     _codepoints: NDArray[np.uint32] | None = field(default=None, repr=False, compare=False)
-    _words: Words | None = field(default=None, repr=False, compare=False)
-    _lines: Lines | None = field(default=None, repr=False, compare=False)
-    _paragraphs: Lines | None = field(default=None, repr=False, compare=False)
+    _words: Segments | None = field(default=None, repr=False, compare=False)
+    _lines: Segments | None = field(default=None, repr=False, compare=False)
+    _paragraphs: Segments | None = field(default=None, repr=False, compare=False)
     _sentences: Spans | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -58,21 +58,21 @@ class Document:
         return self._codepoints
 
     @property
-    def words(self) -> Words:
+    def words(self) -> Segments:
         """Words by Unicode's word boundaries (UAX #29) that begin with a letter or digit; every Han character is one."""
         if self._words is None:
             self._words = segment.words(self.codepoints)
         return self._words
 
     @property
-    def lines(self) -> Lines:
+    def lines(self) -> Segments:
         """Lines between newlines, stripped of white space; empty ones are left out."""
         if self._lines is None:
             self._lines = segment.lines(self.codepoints)
         return self._lines
 
     @property
-    def paragraphs(self) -> Lines:
+    def paragraphs(self) -> Segments:
         """Stretches between blank lines (two newlines), stripped of white space; empty ones are left out."""
         if self._paragraphs is None:
             self._paragraphs = segment.paragraphs(self.codepoints)

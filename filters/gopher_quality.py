@@ -33,7 +33,7 @@ from filters import characters, segment
 from filters.characters import ALPHA, SPACE, UNSPACED, UPPER
 from filters.document import Document
 from filters.filter import Filter, Rule, Signal, register, rule_when
-from filters.segment import Lines, mix
+from filters.segment import Segments, mix
 
 Array = NDArray[Any]
 
@@ -78,7 +78,7 @@ class GopherQuality(Filter):
             signals["gopher.mean_word_length"] = letters / count
             signals["gopher.symbols_per_word"] = symbols / count
             signals["gopher.alphabetic_words"] = alphabetic / count
-        lines: Lines = document.lines
+        lines: Segments = document.lines
         if len(lines):
             bullets, ellipses = _count_lines(points, lines.starts, lines.stops)
             signals["gopher.bullet_lines"] = bullets / len(lines)

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from filters.segment import Lines, Words, mix
+from filters.segment import Segments, mix
 
 Array = NDArray[Any]
 
@@ -36,12 +36,12 @@ class Repeats(NamedTuple):
     later_characters: int
 
 
-def repeats(lines: Lines) -> Repeats:
+def repeats(lines: Segments) -> Repeats:
     """Counts the repeated lines (or paragraphs) of a text."""
     return Repeats(*_repeats(lines.starts, lines.stops, lines.hashes))
 
 
-def ngram_characters(words: Words) -> tuple[int, NDArray[np.int64]]:
+def ngram_characters(words: Segments) -> tuple[int, NDArray[np.int64]]:
     """Characters of all words, and for n = 0 … 10 the characters that repeated n-grams of words take up.
 
     For n = 2 to 4: the length of the most frequent n-gram times its count, 0 when nothing occurs twice; of several

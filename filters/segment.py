@@ -66,19 +66,8 @@ class Spans(NamedTuple):
         return int(self.starts.shape[0])
 
 
-class Words(NamedTuple):
-    """Words: starts and stops (uint32) and a 64-bit hash of each word as it is written (uint64)."""
-
-    starts: Array
-    stops: Array
-    hashes: Array
-
-    def __len__(self) -> int:
-        return int(self.starts.shape[0])
-
-
-class Lines(NamedTuple):
-    """Stripped lines or paragraphs: starts and stops (uint32) and a 64-bit hash of each (uint64)."""
+class Segments(NamedTuple):
+    """Words, lines or paragraphs: starts and stops (uint32) and a 64-bit hash of each as it is written (uint64)."""
 
     starts: Array
     stops: Array
@@ -93,19 +82,19 @@ def codepoints(text: str) -> Array:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
-def words(points: Array) -> Words:
+def words(points: Array) -> Segments:
     """The words of a text given as code points."""
-    return Words(*_words(points, characters.flags()))
+    return Segments(*_words(points, characters.flags()))
 
 
-def lines(points: Array) -> Lines:
+def lines(points: Array) -> Segments:
     """The non-empty stripped lines of a text given as code points."""
-    return Lines(*_blocks(points, characters.flags(), 1))
+    return Segments(*_blocks(points, characters.flags(), 1))
 
 
-def paragraphs(points: Array) -> Lines:
+def paragraphs(points: Array) -> Segments:
     """The non-empty stripped paragraphs (two newlines apart) of a text given as code points."""
-    return Lines(*_blocks(points, characters.flags(), 2))
+    return Segments(*_blocks(points, characters.flags(), 2))
 
 
 def sentences(points: Array) -> Spans:
@@ -119,7 +108,7 @@ def sentences(points: Array) -> Spans:
     return Spans(*_sentences(points, characters.flags(), _abbreviations()))
 
 
-def folded_hashes(points: Array, found: Words) -> Array:
+def folded_hashes(points: Array, found: Segments) -> Array:
     """A 64-bit hash of each word after folding (case, diacritics, digits; ``characters.folds``): uint64, one a word."""
     return _folded(points, found.starts, found.stops, characters.folds())
 

@@ -67,13 +67,14 @@ def open_read(path: str, start: int = 0) -> IO[bytes]:
 def find(pattern: str) -> list[Found]:
     """The files that a pattern matches, sorted by path: ``*``, ``?`` and ``[a-z]`` stay in a name, ``**`` spans folders.
 
-    A path that exists means itself, whatever signs it holds, and a folder stands for the files below it. Names that begin
-    with a dot are found only where the pattern spells the dot out: they are half-copied files and other programs' notes.
+    A path that exists means itself, whatever signs it holds, as do the folders that a pattern begins with. A folder stands
+    for the files below it. Names that begin with a dot are found only where the pattern spells the dot out: they are
+    half-copied files and other programs' notes.
     Raises OSError for a folder that can't be listed.
     """
     base, rest = _divide(pattern)
     if not rest:
-        return _listed(pattern) if is_remote(pattern) else _local([str(Path(pattern))])
+        return _listed(pattern.rstrip("/")) if is_remote(pattern) else _local([str(Path(pattern))])
     matches = _matcher(rest)
     if is_remote(pattern):
         beginning = pattern[: wild.start()] if (wild := _WILD.search(pattern)) else base + "/"
@@ -89,19 +90,20 @@ def base_of(pattern: str) -> str:
 
 def _divide(pattern: str) -> tuple[str, str]:
     """A folder, and what is to be matched against the names below it: nothing where the pattern is one file's path."""
-    wild = _WILD.search(pattern)
     if is_remote(pattern):
-        if wild:
+        if wild := _WILD.search(pattern):
             base = pattern[: wild.start()].rpartition("/")[0]
             return base, pattern[len(base) + 1 :]
-        return (pattern.rpartition("/")[0], "") if _listed(pattern) else (pattern.rstrip("/"), "**")
+        plain = pattern.rstrip("/")
+        return (plain.rpartition("/")[0], "") if _listed(plain) else (plain, "**")
     path = Path(pattern)
     if pattern and path.is_dir():
         return str(path), "**"
-    if not wild or path.is_file():
+    parts = path.parts
+    unknown = [at for at, part in enumerate(parts) if _WILD.search(part) and not Path(*parts[: at + 1]).is_dir()]
+    if not unknown or path.is_file():
         return str(path.parent), ""
-    base, _, begun = pattern[: wild.start()].rpartition("/")
-    return str(Path(base or ("/" if pattern.startswith("/") else "."))), begun + pattern[wild.start() :]
+    return str(Path(*parts[: unknown[0]])), "/".join(parts[unknown[0] :])
 
 
 def _listed(pattern: str) -> list[Found]:

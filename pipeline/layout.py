@@ -57,6 +57,10 @@ class Layout:
         """Says that one item of a stage is finished, with its files and counts."""
         return self.path(f"{STATE}/commits/{stage}/{item}.json")
 
+    def error(self, stage: str, item: str) -> str:
+        """The traceback of an item that could not be done."""
+        return self.path(f"{STATE}/errors/{stage}/{item}.txt")
+
     def work(self, relative: str) -> str:
         """An intermediate file."""
         return self.path(f"{STATE}/work/{relative}")

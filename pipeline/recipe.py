@@ -314,7 +314,13 @@ class _Reader:
             return bool(node)
         if isinstance(node, bool) or node is None:
             return node
-        for kind in (int, float, str):
+        if isinstance(node, str):
+            try:  # JSON writes characters beyond the first plane as two surrogates, and JSON is YAML
+                return node.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+            except UnicodeDecodeError:
+                self._problem(place, "holds half a surrogate pair, which is no character")
+                return None
+        for kind in (int, float):
             if isinstance(node, kind):
                 return kind(node)
         self._problem(place, f"YAML reads this as {type(node).__name__}; if it is text, put it in quotes")

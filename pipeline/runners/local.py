@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from pipeline import pulse
+from pipeline import files, pulse
 from pipeline.layout import Layout
 from pipeline.runners.runner import Failed, StageFailed, Watcher
 from pipeline.stage import Item, Stage, committed
@@ -73,11 +73,13 @@ class LocalRunner:
             )
             for index, worker in enumerate(self._workers):
                 if worker.connection in ready or worker.process.sentinel in ready:
-                    item, error = worker.item, self._outcome(worker)
+                    item, answer = worker.item, self._outcome(worker)
                     worker.item = None
-                    if error is not None and worker.process.is_alive():
-                        failed.append(Failed(item.name if item else "?", error))
-                    elif error is not None:
+                    error = answer if isinstance(answer, str) else None
+                    if item is not None and isinstance(answer, tuple):
+                        failed.append(Failed(item.name, _explained(layout, stage.name, item.name, *answer)))
+                        continue
+                    if error is not None:
                         self._workers[index] = self._start()
                         if item is not None and committed(layout, stage.name, item.name) is None:
                             again = self._blame(item, worker, error, lost, blamed, watcher)
@@ -123,11 +125,11 @@ class LocalRunner:
         ):  # it has died while idle: the sentinel tells, and the item is given again
             worker.connection.send((stage, item))
 
-    def _outcome(self, worker: _Worker) -> str | None:
-        """None for a finished item, else what went wrong: the worker's traceback, or how it died."""
+    def _outcome(self, worker: _Worker) -> str | tuple[str, str] | None:
+        """None for a finished item; an error that the worker reports, with its traceback; or how the worker died."""
         try:
             if worker.connection.poll():
-                answer: str | None = worker.connection.recv()
+                answer: tuple[str, str] | None = worker.connection.recv()
                 return answer
         except (EOFError, OSError):
             pass  # no last words: the exit code tells
@@ -172,6 +174,13 @@ class LocalRunner:
             worker.process.kill()
 
 
+def _explained(layout: Layout, stage: str, item: str, error: str, trace: str) -> str:
+    """The error of an item as a message, with the file that holds its traceback."""
+    path = layout.error(stage, item)
+    files.write_text(path, trace)
+    return f"{error} (traceback in {path})"
+
+
 class _Progress:
     """Sums what the workers count in one stage, also those that are no more."""
 
@@ -211,9 +220,9 @@ def _work(connection: Connection, slots: Any, supervisor: int) -> None:
         stage, item = order
         try:
             run_pipeline(stage, [item])
-        except Exception:  # noqa: BLE001 - the supervisor decides what to do, and says what happened
+        except Exception as error:  # noqa: BLE001 - the supervisor decides what to do, and says what happened
             pulse.rest()
-            connection.send(traceback.format_exc(limit=-6))
+            connection.send((f"{type(error).__name__}: {error}", traceback.format_exc()))
         else:
             connection.send(None)
 

@@ -31,7 +31,7 @@ any_text = st.text(st.characters(exclude_categories=["Cs", "Cn"], exclude_charac
 LETTER_OR_DIGIT = regex.compile(r"[\p{L}\p{N}]")
 
 
-def slices(text: str, spans: segment.Spans | segment.Words | segment.Lines) -> list[str]:
+def slices(text: str, spans: segment.Spans | segment.Segments) -> list[str]:
     return [text[start:stop] for start, stop in zip(spans.starts.tolist(), spans.stops.tolist(), strict=True)]
 
 
