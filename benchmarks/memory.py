@@ -6,7 +6,6 @@ prints the largest resident set of any process of the run.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -56,10 +55,20 @@ def main() -> None:
         folder.mkdir(parents=True)
         for copy in range(times):
             for path in warcs:
-                os.symlink(path.resolve(), folder / f"{copy:02d}-{path.name}")
+                (folder / f"{copy:02d}-{path.name}").symlink_to(path.resolve())
         recipe = options.work / f"times-{times}.yaml"
         recipe.write_text(RECIPE.format(folder=folder))
-        command = [sys.executable, "-m", "pipeline.command", "run", recipe, "--output", folder / "out", "--workers", "2"]
+        command = [
+            sys.executable,
+            "-m",
+            "pipeline.command",
+            "run",
+            recipe,
+            "--output",
+            folder / "out",
+            "--workers",
+            "2",
+        ]
         process = subprocess.Popen(list(map(str, command)), cwd=material.ROOT, stdout=subprocess.DEVNULL)
         found: dict[str, float] = {}
         watcher = threading.Thread(target=lambda found=found, process=process: found.update(peaks(process)))

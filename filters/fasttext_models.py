@@ -44,9 +44,12 @@ def load(path: str) -> Any:
 
 
 def predict(model: Any, text: str, count: int) -> list[tuple[str, float]]:
-    """The best labels of a text with their scores (0 to 1), best first; newlines are read as spaces.
+    """The best labels of a text with their scores (0 to 1), best first.
+
+    White space of any kind is read as single spaces: fastText ends a text at a newline, and takes a no-break space (pages
+    are full of them) for a letter.
 
     A list is given to fastText, and not the string: its path for single strings fails under NumPy 2.
     """
-    labels, scores = model.predict([text.replace("\n", " ")], k=count)
+    labels, scores = model.predict([" ".join(text.split())], k=count)
     return [(label, min(float(score), 1.0)) for label, score in zip(labels[0], scores[0], strict=True)]

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import sys
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+
+if TYPE_CHECKING:  # the real imports are in the commands: --help should not wait for Beam
+    from pipeline.recipe import Limits, Recipe
+    from pipeline.runners.runner import Runner
 
 logging.basicConfig(level=logging.ERROR, force=True)  # before Beam is imported: it would set up logging of its own
 
@@ -55,7 +61,7 @@ def run(
     runner: Annotated[
         RunnerName, typer.Option(help="local: a pool of processes here; direct: one process, to debug.")
     ] = RunnerName.local,
-    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes [default: one a core].")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes; one a core unless said.")] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Delete what an earlier run left in OUT and start over.")
     ] = False,
@@ -80,7 +86,7 @@ def run(
         from pipeline.run import run as run_recipe
         from pipeline.runners.runner import StageFailed
 
-        chosen = _runner(runner, loaded.limits.record_seconds, loaded.limits.attempts, workers, beam_options or [])
+        chosen = _runner(runner, loaded.limits, workers, beam_options or [])
     try:
         made = run_recipe(loaded, output, chosen, RichDisplay(console), fresh)
     except (OtherRun, NoInput, alarms.Implausible, StageFailed) as error:
@@ -89,10 +95,11 @@ def run(
         _fail("stopped; the same command goes on from here", 130)
     finally:
         chosen.close()
-    console.print(funnel(made, Layout(output.rstrip("/"))))
+    called = "corpusmill" if shutil.which("corpusmill") else sys.argv[0]
+    console.print(funnel(made, Layout(output.rstrip("/")), called))
 
 
-def _runner(name: RunnerName, record_seconds: float, attempts: int, workers: int | None, options: Sequence[str]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _runner(name: RunnerName, limits: Limits, workers: int | None, options: Sequence[str]) -> Runner:
     if name is RunnerName.direct:
         from pipeline.runners.direct import DirectRunner
 
@@ -101,7 +108,7 @@ def _runner(name: RunnerName, record_seconds: float, attempts: int, workers: int
     from pipeline.runners.local import LocalRunner
 
     warm_up()
-    return LocalRunner(workers or len(os.sched_getaffinity(0)), record_seconds, attempts)
+    return LocalRunner(workers or len(os.sched_getaffinity(0)), limits.record_seconds, limits.attempts)
 
 
 @app.command()
@@ -158,7 +165,7 @@ def explain(
         console.print(explanation(one))
 
 
-def _load(path: str, inputs: Sequence[str] | None):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _load(path: str, inputs: Sequence[str] | None) -> Recipe:
     with console.status("reading the recipe"):
         from pipeline.recipe import RecipeError, load
     paths: dict[str, list[str]] = {}
@@ -177,7 +184,7 @@ def _load(path: str, inputs: Sequence[str] | None):  # type: ignore[no-untyped-d
         raise typer.Exit(1) from error
 
 
-def _fail(message: str, code: int = 1) -> None:
+def _fail(message: str, code: int = 1) -> NoReturn:
     errors.print(f"[red]✗[/] {escape(message)}", soft_wrap=True)
     raise typer.Exit(code)
 

@@ -71,8 +71,8 @@ class _Bar:
         self._progress.console.print(f"[yellow]•[/] {shown(message)}")
 
 
-def funnel(made: Mapping[str, Any], layout: Layout) -> Group:
-    """The funnel of a finished run by source, and where everything lies."""
+def funnel(made: Mapping[str, Any], layout: Layout, command: str) -> Group:
+    """The funnel of a finished run by source, where everything lies, and how to ask on with the command so named."""
     title = f"{made['name']}: what became of the records"
     table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in ("source and reason", "read", "removed", "failed", "kept", "text", "tokens"):
@@ -82,8 +82,12 @@ def funnel(made: Mapping[str, Any], layout: Layout) -> Group:
         text, tokens = fates["facts"].get("text_bytes", 0), fates["facts"].get("tokens", 0)
         numbers = (fates["read"], removed, failed, fates["kept"])
         table.add_row(escape(name), *(f"{number:,}" for number in numbers), _size(text), f"{tokens:,}")
-        for reason, count in sorted(fates["removed"].items(), key=lambda pair: (-pair[1], pair[0]))[:TOP_REASONS]:
-            table.add_row(f"  [dim]{escape(reason)}[/]", "", f"[dim]{count:,}[/]", "", "", "", "")
+        reasons = sorted(fates["removed"].items(), key=lambda pair: (-pair[1], pair[0]))
+        rest = sum(count for _, count in reasons[TOP_REASONS:])
+        shown = [*reasons[:TOP_REASONS], (f"{len(reasons) - TOP_REASONS} more reasons", rest)]
+        for reason, count in shown:
+            if count:
+                table.add_row(f"  [dim]{escape(reason)}[/]", "", f"[dim]{count:,}[/]", "", "", "", "")
     places = Table.grid(padding=(0, 2))
     for what, path in (
         ("corpus", "documents/"),
@@ -92,7 +96,9 @@ def funnel(made: Mapping[str, Any], layout: Layout) -> Group:
         ("manifest", "manifest.json"),
     ):
         places.add_row(f"[bold]{what}[/]", escape(layout.path(path)))
-    return Group(table, places, Text.from_markup(f"[dim]why? corpusmill explain {escape(layout.out)} URL_OR_ID[/]"))
+    return Group(
+        table, places, Text.from_markup(f"[dim]why? {escape(command)} explain {escape(layout.out)} URL_OR_ID[/]")
+    )
 
 
 def _size(count: float) -> str:
@@ -133,9 +139,11 @@ def explanation(found: Explanation) -> Panel:
         for name in ("signal", "value", "removed when"):
             table.add_column(name, justify="right" if name == "value" else "left")
         for one in found.judgements:
+            if one.value is None:
+                continue
             rules = ", ".join(f"{rule.comparison} {rule.threshold:g}" for rule in one.rules)
             fired = any(rule.reason == found.reason for rule in one.rules)
-            value = "" if one.value is None else f"{one.value:.4g}"
+            value = f"{one.value:.4g}"
             table.add_row(one.signal, f"[bold {colour}]{value}[/]" if fired else value, shown(rules))
         parts += ["", table]
     for proof in found.evidence:

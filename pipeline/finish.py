@@ -20,7 +20,7 @@ from pipeline import plan, pulse, tables
 from pipeline.dedup import stages
 from pipeline.layout import Layout
 from pipeline.plan import RECORD_BITS, Split, document_number
-from pipeline.prepare import RECORD_MASK, Batch, describe, of_failures
+from pipeline.prepare import RECORD_MASK, WORKER, Batch, describe, of_failures
 from pipeline.recipe import Recipe
 from pipeline.stage import Commit, Item, Part, Stage, committed, output
 from tokenizer import bpe
@@ -105,7 +105,7 @@ class _Load(beam.DoFn):
                 if decision is not None:
                     self._drop(batch, document, decision)
                 elif document.number & RECORD_MASK in skip:
-                    batch.fail(document, "finish", skip[document.number & RECORD_MASK])
+                    batch.fail(document, WORKER, skip[document.number & RECORD_MASK])
                 else:
                     batch.documents.append(document)
             yield batch
@@ -240,8 +240,8 @@ class _RemovePersonalData(beam.DoFn):
                 batch.fail(document, "pii", describe(error))
                 continue
             document.replace_text(text)
+            document.signals.update({f"pii.{entity}": found.get(entity, 0) for entity in self._settings.entities})
             for entity, count in found.items():
-                document.signals[f"pii.{entity}"] = count
                 batch.counts[f"{document.source}|pii|{entity}"] += count
             going_on.append(document)
         pulse.rest()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipeline.files import join
 
 STATE = ".corpusmill"
-"""Folder of markers and intermediate files; safe to delete when a run is finished (a rerun then starts over)."""
+"""Folder of markers and intermediate files; not needed to read a finished run, only to go on with one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ from pipeline.recipe import Recipe
 from pipeline.sources.source import FilePart, NotADocument, Record, Source
 from pipeline.stage import Commit, Item, Part, Stage, output
 
+WORKER = "worker"
+"""The step of a record that was given up because it stopped its worker, wherever that was."""
 MAX_CAUSE = 500
 """Characters kept of an error message: it may quote the input."""
 
@@ -168,7 +170,8 @@ class _Read(beam.DoFn):
             metadata=record.metadata,
         )
         if guilty is not None or record.failure or record.text is None:
-            batch.fail(document, "read", guilty or record.failure or "the reader gave no text")
+            step = "read" if guilty is None else WORKER
+            batch.fail(document, step, guilty or record.failure or "the reader gave no text")
             return None
         try:
             document.text = valid(record.text())
@@ -250,7 +253,7 @@ class _Write(beam.DoFn):
         part = Part(batch.item, batch.part, batch.last)
         part.counts.update(counts(self._source.name, kept, removed, batch.failures))
         name = f"{batch.item}-{batch.part:02d}.parquet"
-        texts = sum(len(document.text) for document in kept)
+        texts = sum(len(document.text.encode()) for document in kept)
         if kept and self._recipe.dedup:
             table = self._keys(batch, kept)
             written = tables.write(self._layout.path(f"keys/{name}"), table, compress=False)

@@ -40,6 +40,9 @@ class Stage:
     unit: str
     """What it counts while it runs: records, documents, keys."""
 
+    at_once: int | None = None
+    """How many items may run at the same time on one machine; None: as many as there are workers."""
+
     def items(self) -> Sequence[Item]:
         """The work, in a fixed order, from what the stages before it wrote."""
         raise NotImplementedError

@@ -23,7 +23,8 @@ from pipeline.stage import Commit, Item, Part, Stage, committed, output
 
 Level = Literal["exact", "near", "spans"]
 
-ROWS_PER_PARTITION = 4 << 20
+ROWS_PER_PARTITION = 1 << 20
+"""Keys sorted at a time: some 200 MB, whatever the corpus."""
 
 DECISION = np.dtype([("number", "<u8"), ("kept", "<u8"), ("near", "?"), ("similarity", "<f4")])
 """A document that dedup removes as a whole: which one stays for it, whether it is a near duplicate, how similar."""
@@ -72,6 +73,8 @@ class FindRepeats(Stage):
     level: Level
     name: str = ""
     unit: str = "keys"
+    at_once: int = 4
+    """Passes that may run side by side: each takes its share of ``limits.memory``."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", f"dedup-{self.level}")
@@ -85,7 +88,7 @@ class FindRepeats(Stage):
             "spans": sum(one.spans for one in found),
         }[self.level]
         partitions = max(1, -(-total // ROWS_PER_PARTITION))
-        in_a_pass = max(1, self.recipe.limits.memory // 4 // (ROWS_PER_PARTITION * runs.BYTES_PER_ROW))
+        in_a_pass = max(1, self.recipe.limits.memory // self.at_once // (ROWS_PER_PARTITION * runs.BYTES_PER_ROW))
         numbers = range(partitions)
         return [
             Item(f"{start:04d}", total // partitions, numbers=(partitions, *numbers[start : start + in_a_pass]))

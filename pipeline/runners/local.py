@@ -64,7 +64,8 @@ class LocalRunner:
         failed: list[Failed] = []
         while waiting or any(worker.item for worker in self._workers):
             for worker in self._workers:
-                if worker.item is None and waiting and not failed:
+                busy = sum(one.item is not None for one in self._workers)
+                if worker.item is None and waiting and not failed and busy < (stage.at_once or self._count):
                     self._give(worker, stage, waiting.popleft())
             if failed and not any(worker.item for worker in self._workers):
                 break

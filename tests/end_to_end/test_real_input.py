@@ -49,7 +49,11 @@ def test_every_archive_is_accounted_for(out: Path) -> None:
         seen.update(row["origin"]["file"] for row in rows(out, kind, "archives"))
     failed = rows(out, "failed", "archives")
     seen.update(row["file"] for row in failed)
-    wanted = {f"{path.parent.name}/{path.name}" for folder in ("real", "odd", "recompressed") for path in (SHARED / "warc" / folder).iterdir()}
+    wanted = {
+        f"{path.parent.name}/{path.name}"
+        for folder in ("real", "odd", "recompressed")
+        for path in (SHARED / "warc" / folder).iterdir()
+    }
     assert set(seen) == wanted
     assert failed
     assert all(row["cause"] and row["file"] and row["offset"] >= 0 for row in failed)
@@ -65,7 +69,9 @@ def test_archives_hold_at_least_what_warcio_reads(out: Path) -> None:
     with (SHARED / "warc" / "MANIFEST.tsv").open() as table:
         for row in csv.DictReader(table, delimiter="\t"):
             if row["records_read"].isdecimal() and seen[row["file"]] < int(row["records_read"]):
-                assert any(one["file"] == row["file"] and one["offset"] + one["length"] >= int(row["bytes"]) for one in failed)
+                assert any(
+                    one["file"] == row["file"] and one["offset"] + one["length"] >= int(row["bytes"]) for one in failed
+                )
 
 
 def test_dumps_are_read_whole(manifest: dict[str, Any]) -> None:
