@@ -24,7 +24,7 @@ RECIPE = """\
 sources: [{{name: web, kind: warc, paths: ["{folder}/*.warc.gz"], filters: web}}]
 filters: {{web: [{{language: {{keep: []}}}}, gopher_repetition, gopher_quality, fineweb]}}
 dedup: {{exact: false, near: {{}}}}
-tokenizer: {{vocab_size: 8000, sample: 8000000}}
+tokenizer: {{vocab_size: 8000, sample: 8MB}}
 alarms: {{action: warn}}
 """
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 import annotated_types
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel, BeforeValidator, ByteSize
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -191,8 +191,13 @@ def _field_docstrings(model: type[BaseModel]) -> dict[str, str]:
     return found
 
 
+def _is_size(field: FieldInfo) -> bool:
+    parsed = any(isinstance(one, BeforeValidator) and one.func is parse_size for one in field.metadata)
+    return parsed or field.annotation is ByteSize
+
+
 def _type(field: FieldInfo) -> str:
-    if any(isinstance(one, BeforeValidator) and one.func is parse_size for one in field.metadata):
+    if _is_size(field):
         return "size"
     return _name(field.annotation) + _bounds(field.metadata)
 
@@ -236,7 +241,7 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if isinstance(value, BaseModel):
         return "the defaults"
-    if any(isinstance(one, BeforeValidator) and one.func is parse_size for one in field.metadata):
+    if _is_size(field):
         return f"`{_size(value)}`"
     return f"`{_yaml(value)}`"
 

@@ -187,7 +187,9 @@ class _CutSpans(beam.DoFn):
             pieces.append(text[at:start].rstrip(" \t"))
             at = stop
             batch.evidence.append(
-                self._evidence(document, "sentence.span", kept_by[first], start, stop, text[start : min(stop, start + SNIPPET)])
+                self._evidence(
+                    document, "sentence.span", kept_by[first], start, stop, text[start : min(stop, start + SNIPPET)]
+                )
             )
             batch.counts[f"{document.source}|spans_cut"] += 1
             batch.counts[f"{document.source}|characters_cut"] += stop - start

@@ -46,11 +46,15 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All splits of a run, and a digest of the names, sizes and times of the files they come from."""
+    """All splits of a run. ``digest`` is of the names and sizes of the input files, ``stamp`` of their times too.
+
+    The digest identifies the input wherever it lies; the stamp tells whether a file has changed since a run was begun.
+    """
 
     splits: tuple[Split, ...]
     folders: dict[str, str]
     digest: str
+    stamp: str
 
     def of(self, number: int) -> Split:
         """The split that a document number lies in."""
@@ -76,7 +80,7 @@ def _load(path: str, changed: float) -> Plan:
         Split(one["source"], one["number"], one["index"], tuple(FilePart(**part) for part in one["parts"]))
         for one in written["splits"]
     )
-    return Plan(splits, written["folders"], written["digest"])
+    return Plan(splits, written["folders"], written["digest"], written["stamp"])
 
 
 def document_number(split: int, record: int) -> int:
@@ -98,8 +102,11 @@ def make(recipe: Recipe) -> Plan:
         seen += [(source.name, name, file.size, file.changed) for name, file in found]
         for number, parts in enumerate(_cut(source, found, recipe.limits.split)):
             splits.append(Split(source.name, number, len(splits), parts))
-    digest = hashlib.sha256(json.dumps(seen).encode()).hexdigest()
-    return Plan(tuple(splits), folders, digest)
+    return Plan(tuple(splits), folders, _digest([one[:3] for one in seen]), _digest(seen))
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def _files_of(source: Source) -> tuple[str, list[tuple[str, files.Found]]]:

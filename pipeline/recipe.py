@@ -94,7 +94,7 @@ class Shards(_Section):
 
     validation: float = Field(0.005, ge=0, le=1, description="share of documents held out, by keyed hash of the id")
     size: Size = Field(1 << 28, description="text per shard, about")
-    seed: int = Field(0, ge=0, description="of the keyed hash that places and orders documents")
+    seed: int = Field(0, ge=0, lt=1 << 64, description="of the keyed hash that places and orders documents")
 
 
 class Limits(_Section):
@@ -176,7 +176,7 @@ class Recipe(_Section):
 
     @functools.cached_property
     def digest(self) -> str:
-        """SHA-256 of the resolved recipe and of the models and lists that it names (not of its input).
+        """SHA-256 of the resolved recipe and of the models, lists and plugins that it names (not of its input).
 
         The alarms are left out: they change no output, and who loosens one goes on where it stopped the run.
         """
@@ -185,6 +185,10 @@ class Recipe(_Section):
         }
         if self.tokenizer and self.tokenizer.path:
             models[self.tokenizer.path] = files.sha256_of(self.tokenizer.path)[1]
+        for name in self.plugins:
+            module = sys.modules.get(name) or importlib.import_module(name)
+            if module.__file__:
+                models[name] = files.sha256_of(module.__file__)[1]
         made = {key: value for key, value in self.as_written().items() if key != "alarms"}
         written = json.dumps([made, models], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(written.encode()).hexdigest()
@@ -443,6 +447,13 @@ class _Reader:
 
     def _names(self, recipe: Recipe) -> None:
         names = self._source_names()
+        written = self.tree.get("filters")
+        if isinstance(written, dict) and len(recipe.sources) == len(names):
+            used = sorted({source.filters for source in recipe.sources if source.filters})
+            for chain in written:
+                if chain not in used and chain not in DEFAULT_CHAINS:
+                    known = ", ".join(used) or "none"
+                    self._problem(("filters", chain), f"no source uses this chain; the sources use {known}")
         if recipe.dedup:
             for index, name in enumerate(recipe.dedup.priority):
                 if name not in names:

@@ -138,7 +138,7 @@ def _do(
 
 def _begin(recipe: Recipe, planned: Plan, layout: Layout) -> None:
     """Make sure that the folder is empty or holds this very run, and write down what the run is."""
-    now = {"recipe": recipe.digest, "input": planned.digest, "versions": manifest.versions()}
+    now = {"recipe": recipe.digest, "input": planned.stamp, "versions": manifest.versions()}
     if files.exists(layout.run):
         then = files.read_json(layout.run)
         what = {

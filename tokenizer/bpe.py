@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -43,9 +43,9 @@ class TokenizerSettings(BaseModel):
         ("<|endoftext|>",), min_length=1, description="ids from 0 on, in this order"
     )
     path: str | None = Field(None, description="a tokenizer.json to use instead of training one")
-    sample: int = Field(256 << 20, gt=0, description="bytes of text to train on at most")
-    distinct: int = Field(
-        32 << 20,
+    sample: ByteSize = Field(ByteSize(256 << 20), gt=0, description="bytes of text to train on at most")
+    distinct: ByteSize = Field(
+        ByteSize(32 << 20),
         gt=0,
         description="bytes of distinct words to train on at most: training holds some 125 bytes of memory for each. "
         "Text without spaces, such as Chinese, meets this limit long before that of sample",

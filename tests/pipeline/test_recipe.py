@@ -57,6 +57,15 @@ GOLDEN = [
         SOURCE + "filters: {reference: [{language: {}, fineweb: {}}]}\n",
         "r.yaml:2: filters.reference.0: a filter is its name, or a mapping of its name to its settings",
     ),
+    (
+        SOURCE + "filters:\n  reference: [fineweb]\n  refrence: [c4]\n",
+        "r.yaml:4: filters.refrence: no source uses this chain; the sources use reference",
+    ),
+    (
+        "sources: [{name: a, kind: warc, paths: [x], filters: null}]\nfilters: {web: [c4]}\n",
+        "r.yaml:2: filters.web: no source uses this chain; the sources use none",
+    ),
+    (SOURCE + "filters: webb\n", "r.yaml:2: filters: is a mapping from chain names to lists of filters, or false"),
     (SOURCE + "filters: {reference: fineweb}\n", "r.yaml:2: filters.reference: a chain is a list of filters"),
     (
         "sources:\n  - name: web\n    kind: wrac\n    paths: [x]\n",
@@ -445,3 +454,23 @@ def test_a_plugin_brings_its_filter(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         text=True,
     )
     assert done.stdout == "('hostile.length',)\n", done.stderr
+
+
+def test_a_chain_that_no_source_uses_is_an_error() -> None:
+    text = "sources:\n  - {name: web, kind: warc, paths: [x]}\nfilters:\n  wbe: [length]\n"
+    with pytest.raises(RecipeError) as caught:
+        loads(text, "r.yaml")
+    assert [str(problem) for problem in caught.value.problems] == [
+        "r.yaml:4: filters.wbe: no source uses this chain; the sources use web"
+    ]
+
+
+def test_the_digest_changes_with_a_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = tmp_path / "plugin_of_the_digest_test.py"
+    plugin.write_text('"""A plugin that registers nothing."""\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    text = f"plugins: [{plugin.stem}]\nsources:\n  - {{name: web, kind: warc, paths: [x]}}\n"
+    before = loads(text).digest
+    assert loads(text).digest == before
+    plugin.write_text('"""Another plugin that registers nothing."""\n')
+    assert loads(text).digest != before

@@ -174,7 +174,7 @@ class FakeRun:
                 shard = Written(self.layout.path(f"shards/train/{source}/00000-of-00001.arrow"), None, 99, "0" * 64)
                 rows.append(output(self.layout, "shard", shard, rows=1, source=source, split="train", tokens=count))
             commits["pack"] = [{"item": "all", "outputs": rows, "counts": {}}]
-        return manifest.make(self.recipe, Plan(tuple(self.splits), {}, "1" * 64), self.layout, commits)
+        return manifest.make(self.recipe, Plan(tuple(self.splits), {}, "1" * 64, "2" * 64), self.layout, commits)
 
     def page(self) -> str:
         """The page, written and read again."""
