@@ -61,10 +61,6 @@ GOLDEN = [
         SOURCE + "filters:\n  reference: [fineweb]\n  refrence: [c4]\n",
         "r.yaml:4: filters.refrence: no source uses this chain; the sources use reference",
     ),
-    (
-        "sources: [{name: a, kind: warc, paths: [x], filters: null}]\nfilters: {web: [c4]}\n",
-        "r.yaml:2: filters.web: no source uses this chain; the sources use none",
-    ),
     (SOURCE + "filters: webb\n", "r.yaml:2: filters: is a mapping from chain names to lists of filters, or false"),
     (SOURCE + "filters: {reference: fineweb}\n", "r.yaml:2: filters.reference: a chain is a list of filters"),
     (
