@@ -22,7 +22,8 @@ from pydantic_core import PydanticUndefined
 
 from filters import catalog
 from filters.pii import PiiSettings
-from pipeline.recipe import DEFAULT_CHAINS, Alarms, Dedup, Limits, Near, Recipe, Sentence, Shards, parse_size
+from pipeline.recipe import Alarms, Dedup, Limits, Near, Recipe, Sentence, Shards, parse_size
+from pipeline.recipe_file import DEFAULT_CHAINS
 from pipeline.sources.catalog import KINDS
 from pipeline.sources.source import Source
 from tokenizer.bpe import TokenizerSettings

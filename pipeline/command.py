@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.markup import escape
+
+from pipeline import files
+from pipeline.terminal import shown
 
 if TYPE_CHECKING:  # the real imports are in the commands: --help should not wait for Beam
     from pipeline.recipe import Limits, Recipe
@@ -27,8 +29,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="From crawl to training tokens: one recipe, the same bytes out.",
 )
-console = Console()
-errors = Console(stderr=True)
+console = Console(emoji=False)
+errors = Console(stderr=True, emoji=False)
 
 
 class RunnerName(StrEnum):
@@ -78,6 +80,9 @@ def run(
         _fail(f"--runner {runner.value} is not there yet; local and direct are.")
     if runner is RunnerName.local and beam_options:
         _fail("Beam options are for --runner direct; the local runner takes --workers.")
+    folder = output.rstrip("/")
+    if not folder or files.is_file(folder):
+        _fail(f"--output {output}: not a folder that can be written to")
     loaded = _load(recipe, input)
     with console.status("loading"):
         from pipeline import alarms
@@ -86,9 +91,10 @@ def run(
         from pipeline.run import run as run_recipe
         from pipeline.runners.runner import StageFailed
 
+        _refuse(recipe, loaded)
         chosen = _runner(runner, loaded.limits, workers, beam_options or [])
     try:
-        made = run_recipe(loaded, output, chosen, RichDisplay(console), fresh)
+        made = run_recipe(loaded, folder, chosen, RichDisplay(console), fresh)
     except (OtherRun, NoInput, alarms.Implausible, StageFailed) as error:
         _fail(str(error))
     except KeyboardInterrupt:
@@ -96,7 +102,7 @@ def run(
     finally:
         chosen.close()
     called = "corpusmill" if shutil.which("corpusmill") else sys.argv[0]
-    console.print(funnel(made, Layout(output.rstrip("/")), called))
+    console.print(funnel(made, Layout(folder), called))
 
 
 def _runner(name: RunnerName, limits: Limits, workers: int | None, options: Sequence[str]) -> Runner:
@@ -114,15 +120,11 @@ def _runner(name: RunnerName, limits: Limits, workers: int | None, options: Sequ
 @app.command()
 def check(recipe: RecipePath, input: Inputs = None) -> None:
     """Find everything that is wrong with a recipe before running it: keys, filters, thresholds, models, input."""
-    from pipeline import check as checks
+    from pipeline.check import summary
 
     loaded = _load(recipe, input)
-    problems = list(checks.problems(loaded))
-    for problem in problems:
-        errors.print(f"[red]✗[/] {escape(recipe)}: {escape(problem)}", soft_wrap=True)
-    if problems:
-        raise typer.Exit(1)
-    console.print(checks.summary(loaded))
+    _refuse(recipe, loaded)
+    console.print(summary(loaded))
 
 
 @app.command()
@@ -135,12 +137,12 @@ def verify(out: Annotated[str, typer.Argument(metavar="OUT", help="Output folder
         with console.status("verifying"):
             for difference in differences(out):
                 found += 1
-                errors.print(f"[red]✗[/] {escape(difference)}", soft_wrap=True)
+                errors.print(f"[red]✗[/] {shown(difference)}", soft_wrap=True)
     except (FileNotFoundError, ValueError) as error:
         _fail(str(error))
     if found:
         _fail(f"{found} differences")
-    console.print(f"[green]✓[/] {escape(out)}: every file, count and digest is as the manifest says")
+    console.print(f"[green]✓[/] {shown(out)}: every file, count and digest is as the manifest says")
 
 
 @app.command()
@@ -167,7 +169,7 @@ def explain(
 
 def _load(path: str, inputs: Sequence[str] | None) -> Recipe:
     with console.status("reading the recipe"):
-        from pipeline.recipe import RecipeError, load
+        from pipeline.recipe_file import RecipeError, load
     paths: dict[str, list[str]] = {}
     for one in inputs or ():
         name, equals, pattern = one.partition("=")
@@ -180,12 +182,23 @@ def _load(path: str, inputs: Sequence[str] | None) -> Recipe:
         _fail(f"the recipe can't be read: {error}")
     except RecipeError as error:
         for problem in error.problems:
-            errors.print(f"[red]✗[/] {escape(str(problem))}", soft_wrap=True)
+            errors.print(f"[red]✗[/] {shown(str(problem))}", soft_wrap=True)
         raise typer.Exit(1) from error
 
 
+def _refuse(path: str, recipe: Recipe) -> None:
+    """Print everything that would stop a run of the recipe, and exit if there is anything."""
+    from pipeline.check import problems
+
+    found = list(problems(recipe))
+    for problem in found:
+        errors.print(f"[red]✗[/] {shown(path)}: {shown(problem)}", soft_wrap=True)
+    if found:
+        raise typer.Exit(1)
+
+
 def _fail(message: str, code: int = 1) -> NoReturn:
-    errors.print(f"[red]✗[/] {escape(message)}", soft_wrap=True)
+    errors.print(f"[red]✗[/] {shown(message)}", soft_wrap=True)
     raise typer.Exit(code)
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console, Group
-from rich.markup import escape
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -17,8 +15,11 @@ from rich.text import Text
 
 from pipeline.explain import Explanation
 from pipeline.layout import Layout
-from pipeline.runners.runner import Watcher
-from pipeline.stage import Item, Stage
+from pipeline.terminal import shown, visible
+
+if TYPE_CHECKING:  # showing a document needs no Beam
+    from pipeline.runners.runner import Watcher
+    from pipeline.stage import Item, Stage
 
 TOP_REASONS = 8
 SHOWN_TEXT = 600
@@ -81,13 +82,13 @@ def funnel(made: Mapping[str, Any], layout: Layout, command: str) -> Group:
         removed, failed = sum(fates["removed"].values()), sum(fates["failed"].values())
         text, tokens = fates["facts"].get("text_bytes", 0), fates["facts"].get("tokens", 0)
         numbers = (fates["read"], removed, failed, fates["kept"])
-        table.add_row(escape(name), *(f"{number:,}" for number in numbers), _size(text), f"{tokens:,}")
+        table.add_row(shown(name), *(f"{number:,}" for number in numbers), _size(text), f"{tokens:,}")
         reasons = sorted(fates["removed"].items(), key=lambda pair: (-pair[1], pair[0]))
         rest = sum(count for _, count in reasons[TOP_REASONS:])
-        shown = [*reasons[:TOP_REASONS], (f"{len(reasons) - TOP_REASONS} more reasons", rest)]
-        for reason, count in shown:
+        listed = [*reasons[:TOP_REASONS], (f"{len(reasons) - TOP_REASONS} more reasons", rest)]
+        for reason, count in listed:
             if count:
-                table.add_row(f"  [dim]{escape(reason)}[/]", "", f"[dim]{count:,}[/]", "", "", "", "")
+                table.add_row(f"  [dim]{shown(reason)}[/]", "", f"[dim]{count:,}[/]", "", "", "", "")
     places = Table.grid(padding=(0, 2))
     for what, path in (
         ("corpus", "documents/"),
@@ -95,9 +96,9 @@ def funnel(made: Mapping[str, Any], layout: Layout, command: str) -> Group:
         ("report", "report/index.html"),
         ("manifest", "manifest.json"),
     ):
-        places.add_row(f"[bold]{what}[/]", escape(layout.path(path)))
+        places.add_row(f"[bold]{what}[/]", shown(layout.path(path)))
     return Group(
-        table, places, Text.from_markup(f"[dim]why? {escape(command)} explain {escape(layout.out)} URL_OR_ID[/]")
+        table, places, Text.from_markup(f"[dim]why? {shown(command)} explain {shown(layout.out)} URL_OR_ID[/]")
     )
 
 
@@ -107,20 +108,6 @@ def _size(count: float) -> str:
             break
         count /= 1000
     return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-
-
-_INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""Control characters but for tab and newline, and those that turn the direction of writing."""
-
-
-def visible(text: str) -> str:
-    """Text from a crawl with its control characters spelled out: a terminal would obey them."""
-    return _INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def shown(text: str) -> str:
-    """Text from a crawl for use inside rich's markup."""
-    return escape(visible(text))
 
 
 def explanation(found: Explanation) -> Panel:

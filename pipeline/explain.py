@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from filters.filter import Rule
-from pipeline import files, manifest, recipe, tables
+from pipeline import files, manifest, recipe_file, tables
 from pipeline.layout import Layout
 from pipeline.recipe import Recipe
 from pipeline.sources.source import Source
@@ -51,7 +51,7 @@ def find(out: str, wanted: str) -> list[Explanation]:
     """
     layout = Layout(out.rstrip("/"))
     made = manifest.read(layout)
-    resolved = recipe.load(layout.recipe)
+    resolved = recipe_file.load(layout.recipe)
     found: dict[int, Explanation] = {}
     for kind in ("filtered", "removed", "failed"):
         for one in manifest.of_kind(made, kind):

@@ -183,6 +183,11 @@ def exists(path: str) -> bool:
     return bool(_filesystems().exists(path)) if is_remote(path) else Path(path).exists()
 
 
+def is_file(path: str) -> bool:
+    """Whether the path is a local file (object stores have no folders that a file could stand in the way of)."""
+    return not is_remote(path) and Path(path).is_file()
+
+
 def size_of(path: str) -> int | None:
     """Size of a file in bytes, None when there is none."""
     if is_remote(path):

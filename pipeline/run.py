@@ -152,12 +152,19 @@ def _begin(recipe: Recipe, planned: Plan, layout: Layout) -> None:
                     f"{layout.out} holds a run of {difference}. Add --fresh to start over, or use another --output."
                 )
         return
-    if files.find(files.join(layout.out, "*")):
+    if _has_strangers(layout):
         raise OtherRun(f"{layout.out} is not empty and holds no run of corpusmill. Use another --output.")
     with files.replacing(layout.recipe) as written:
         written.stream.write(f"# resolved by corpusmill; digest {recipe.digest}\n".encode())
         YAML().dump(recipe.as_written(), written.stream)
     files.write_json(layout.run, now)
+
+
+def _has_strangers(layout: Layout) -> bool:
+    """Whether anything but our own state lies in the folder."""
+    if files.is_remote(layout.out):
+        return bool(files.find(layout.out))
+    return any(path.name != STATE for path in Path(layout.out).iterdir())
 
 
 def _changed_versions(then: Mapping[str, str], now: Mapping[str, str]) -> str:

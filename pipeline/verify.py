@@ -29,7 +29,7 @@ def differences(out: str) -> Iterator[str]:
         yield from _file(layout, one)
         rows[one.get("source", ""), one["kind"]] += one.get("rows", 0)
     for folder in FOLDERS:
-        for found in files.find(layout.path(f"{folder}/**/*")) if files.exists(layout.path(folder)) else ():
+        for found in files.find(layout.path(folder)) if files.exists(layout.path(folder)) else ():
             relative = found.path.removeprefix(layout.out + "/")
             if relative not in known:
                 yield f"{relative}: not in the manifest"

@@ -129,9 +129,9 @@ def test_models_and_parsers_are_loaded_when_they_are_needed(names: str) -> None:
 
 def test_a_recipe_is_checked_without_loading_beam() -> None:
     found = loaded(
-        "from pipeline import recipe, check\n"
-        "made = recipe.loads('sources: [{name: web, kind: warc, paths: [\"*.toml\"]}]')\n"
-        "recipe.loads('sources: [{name: w, kind: wikipedia, paths: [x]}, {name: b, kind: books, paths: [x]}]')\n"
+        "from pipeline import recipe_file, check\n"
+        "made = recipe_file.loads('sources: [{name: web, kind: warc, paths: [\"*.toml\"]}]')\n"
+        "recipe_file.loads('sources: [{name: w, kind: wikipedia, paths: [x]}, {name: b, kind: books, paths: [x]}]')\n"
         "check.summary(made)\n"
         "list(problem for problem in check.problems(made.model_copy(update={'chains': {}})))\n"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bz2
 import io
+import itertools
 import lzma
 import re
 import struct
@@ -442,6 +443,11 @@ def _printable(name: str) -> str:
 
 # --- zip ------------------------------------------------------------------------------------------
 
+_EMPTY_ZIP = 22
+"""Bytes of an archive without entries: its end record alone."""
+_SYMBOLIC_LINK = 0xA
+"""The file type of a symbolic link in a Unix mode."""
+
 # What zipfile raises on archives that are damaged, encrypted, or packed by a method it does not know.
 _ZIP_DAMAGE = (
     zipfile.BadZipFile,
@@ -467,8 +473,10 @@ def _zip_members(part: FilePart, max_bytes: int, wanted: Callable[[str], bool]) 
             yield Member("", 0, part.size, failure=f"not a zip archive that can be read: {error}")
             return
         entries = sorted(archive.infolist(), key=lambda info: info.header_offset)
-        for info, following in zip(entries, [*entries[1:], None], strict=True):
-            if info.is_dir() or (info.external_attr >> 28) == 0xA:  # 0xA: a symbolic link, by its Unix mode
+        if not entries and part.size > _EMPTY_ZIP:
+            yield Member("", 0, part.size, failure="the zip archive's table of contents is empty, the archive is not")
+        for info, following in itertools.zip_longest(entries, entries[1:]):
+            if info.filename.endswith("/") or info.external_attr >> 28 == _SYMBOLIC_LINK:
                 continue
             end = part.size if following is None else following.header_offset
             overlapping = info.header_offset + 30 + info.compress_size > end

@@ -23,7 +23,7 @@ from harness import ROOT, command_line
 from demo import web, wiki
 from demo.warc import warc_file
 from filters.catalog import FILTERS
-from pipeline import command, prepare, recipe, tables
+from pipeline import command, prepare, recipe_file, tables
 from pipeline.sources.catalog import KINDS
 from tokenizer import shard
 
@@ -134,7 +134,7 @@ def test_every_recipe_loads(block: Block, monkeypatch: pytest.MonkeyPatch, tmp_p
     if not re.search(r"^sources:", text, re.MULTILINE):
         text = 'sources: [{name: web, kind: warc, paths: ["crawl/*"]}]\n' + text
     try:
-        recipe.loads(text, block.place)
+        recipe_file.loads(text, block.place)
     finally:
         FILTERS.pop("shouting", None)
         sys.modules.pop("my_filters", None)

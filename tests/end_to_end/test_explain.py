@@ -15,6 +15,7 @@ import pytest
 from harness import corpusmill
 from rich.console import Console
 
+from pipeline import tables
 from pipeline.display import explanation, visible
 from pipeline.explain import find
 
@@ -248,3 +249,22 @@ def test_a_damaged_table_is_named(out: Path, tmp_path: Path) -> None:
     victim.write_bytes(victim.read_bytes()[:-10])
     with pytest.raises(ValueError, match=rf"{victim.name}: not a whole Parquet file"):
         find(str(tmp_path / "copy"), "https://a.example/mail")
+
+
+def test_what_failed_after_dedup_is_one_document_with_all_that_is_known(out: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(out, tmp_path / "copy")
+    row = document(out, "mail")
+    failed = {
+        **row["origin"],
+        **{name: row[name] for name in ("number", "source", "url")},
+        "step": "pii",
+        "cause": "X: y",
+    }
+    pq.write_table(pa.Table.from_pylist([failed], tables.FAILED), copy / "failed" / "web" / "late.parquet")
+    made = json.loads((copy / "manifest.json").read_text())
+    made["files"].append({"kind": "failed", "path": "failed/web/late.parquet"})
+    (copy / "manifest.json").write_text(json.dumps(made))
+    said = explain(copy, row["url"])
+    assert said.count("fate ") == 1
+    assert "fate failed pii: X: y" in said
+    assert "length.words" in said

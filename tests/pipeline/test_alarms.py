@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from pipeline import alarms
-from pipeline.recipe import Recipe, loads
+from pipeline.recipe import Recipe
+from pipeline.recipe_file import loads
 
 
 def recipe(settings: str = "{min_documents: 10}") -> Recipe:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import recipe
+from pipeline import recipe_file
 from pipeline.dedup import stages
 from pipeline.run import run
 from pipeline.runners.direct import DirectRunner
@@ -40,7 +40,11 @@ class Quiet:
 def texts() -> list[str]:
     """Some sixty documents: originals, exact copies, near copies, and a passage that many share."""
     source = random.Random(7)
-    words = [f"{a}{b}" for a in ("bal", "cor", "den", "fil", "gam", "hol", "jun") for b in ("a", "er", "is", "on", "um", "yx")]
+    words = [
+        f"{a}{b}"
+        for a in ("bal", "cor", "den", "fil", "gam", "hol", "jun")
+        for b in ("a", "er", "is", "on", "um", "yx")
+    ]
     made = [[" ".join(source.choices(words, k=9)).capitalize() + "." for _ in range(30)] for _ in range(20)]
     passage = ["Here is what they share.", "It is the same in all of them.", "Three sentences are enough."]
     copies = [" ".join(sentences) for sentences in made]
@@ -50,7 +54,7 @@ def texts() -> list[str]:
 
 
 def results(folder: Path, name: str) -> tuple[dict[str, bytes], dict[str, int]]:
-    loaded = recipe.loads(
+    loaded = recipe_file.loads(
         f"sources: [{{name: docs, kind: jsonl, paths: ['{folder}/*.jsonl'], filters: false}}]\n"
         "pii: false\ntokenizer: false\nlimits: {split: 4kB, batch_documents: 7}\n"
     )

@@ -17,7 +17,8 @@ from pipeline import files, plan
 from pipeline.layout import Layout
 from pipeline.plan import MAX_FILES, RECORD_BITS, NoInput, Plan, Split
 from pipeline.prepare import document_id
-from pipeline.recipe import Recipe, loads
+from pipeline.recipe import Recipe
+from pipeline.recipe_file import loads
 from pipeline.sources.source import FilePart, Record, Source
 
 KiB = 1 << 10

@@ -15,8 +15,9 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from pipeline import recipe
-from pipeline.recipe import DEFAULT_CHAINS, MAX_BYTES, Recipe, RecipeError, loads, parse_size
+from pipeline import recipe_file
+from pipeline.recipe import Recipe, parse_size
+from pipeline.recipe_file import DEFAULT_CHAINS, MAX_BYTES, RecipeError, loads
 from pipeline.sources.catalog import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -299,7 +300,7 @@ def test_whatever_text_stands_in_a_recipe_comes_back(paths: list[str], names: li
 
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda path: path.name)
 def test_the_ready_recipes_can_be_read_again(path: Path) -> None:
-    made = recipe.load(str(path))
+    made = recipe_file.load(str(path))
     assert loads(written(made)) == made
 
 
@@ -422,14 +423,14 @@ def test_what_is_no_recipe_file_at_all(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_bytes(b"# crawl\nname: caf\xe9\n" + SOURCE.encode())
     with pytest.raises(RecipeError, match=r"r\.yaml:2: not UTF-8 text"):
-        recipe.load(str(path))
+        recipe_file.load(str(path))
     path.write_bytes(b"a" * (MAX_BYTES + 1))
     with pytest.raises(RecipeError, match="this is no recipe"):
-        recipe.load(str(path))
+        recipe_file.load(str(path))
     path.write_bytes("\ufeffname: mark\r\n".encode() + SOURCE.encode())
-    assert recipe.load(str(path)).name == "mark"
+    assert recipe_file.load(str(path)).name == "mark"
     with pytest.raises(OSError, match="missing"):
-        recipe.load(str(tmp_path / "missing.yaml"))
+        recipe_file.load(str(tmp_path / "missing.yaml"))
 
 
 def test_a_plugin_brings_its_filter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -443,7 +444,7 @@ def test_a_plugin_brings_its_filter(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     plugin = ROOT / "tests" / "end_to_end" / "hostile_filters.py"
     text = "plugins: [hostile_filters]\n" + SOURCE + "filters: {reference: [hostile]}\n"
     done = subprocess.run(
-        [sys.executable, "-c", f"from pipeline.recipe import loads; print(loads({text!r}).signals)"],
+        [sys.executable, "-c", f"from pipeline.recipe_file import loads; print(loads({text!r}).signals)"],
         cwd=ROOT,
         env={"PYTHONPATH": f"{ROOT}:{plugin.parent}"},
         capture_output=True,

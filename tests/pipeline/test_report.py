@@ -26,7 +26,8 @@ from pipeline.files import Written
 from pipeline.finish import signals
 from pipeline.layout import Layout
 from pipeline.plan import Plan, Split, document_number
-from pipeline.recipe import Recipe, loads
+from pipeline.recipe import Recipe
+from pipeline.recipe_file import loads
 from pipeline.report import charts, distributions, duplicates, examples, facts, page, sample
 from pipeline.sources.source import FilePart
 from pipeline.stage import output

@@ -1,0 +1,14 @@
+"""Settings of all tests: generated examples are the same in every run, unless fuzzing is asked for.
+
+`HYPOTHESIS_PROFILE=fuzz python -m pytest …` looks for new examples that break something.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("fuzz", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
