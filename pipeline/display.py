@@ -140,9 +140,10 @@ def explanation(found: Explanation) -> Panel:
             if proof["level"] == "sentence.span"
             else ""
         )
+        later = f" (which was removed too: {proof['kept_gone']})" if proof["kept_gone"] else ""
         parts.append(
             f"[bold]{proof['level']}[/], similarity {proof['similarity']:.2f}{span}\n"
-            f"  stays in {shown(str(kept.get('id')))} {shown(str(kept.get('url')))}"
+            f"  stays in {shown(str(kept.get('id')))} {shown(str(kept.get('url')))}{later}"
         )
     if found.absorbed:
         parts.append(f"\n[bold]{len(found.absorbed)} removals because this one stays[/]")

@@ -39,7 +39,10 @@ class Explanation:
     place: str
     judgements: list[Judgement] = field(default_factory=list)
     evidence: list[dict[str, Any]] = field(default_factory=list)
-    """Rows of ``duplicates/`` for this document, each with ``kept``: number, id and URL of the document that stays."""
+    """Rows of ``duplicates/`` for this document, each with ``kept``: number, id and URL of the document that stays.
+
+    ``kept_gone`` names the level at which that document was removed in its turn, if it was.
+    """
     absorbed: list[dict[str, Any]] = field(default_factory=list)
     """Rows of ``duplicates/`` that name this document as the one that stays, each with the ``document`` that went."""
 
@@ -88,8 +91,13 @@ def _explain(layout: Layout, made: Mapping[str, Any], resolved: Recipe, kind: st
     absorbed = [one for one in _rows(layout, made, "duplicates", "kept_number", {number}) if one["number"] != number]
     others = {one["kept_number"] for one in evidence} | {one["number"] for one in absorbed}
     names = {one["number"]: one for one in _rows(layout, made, "filtered", "number", others, ("number", "id", "url"))}
+    gone_too = _rows(
+        layout, made, "duplicates", "number", {one["kept_number"] for one in evidence}, ("number", "level")
+    )
+    fates = {one["number"]: one["level"] for one in gone_too if one["level"] != "sentence.span"}
     for one in evidence:
         one["kept"] = names.get(one["kept_number"])
+        one["kept_gone"] = fates.get(one["kept_number"], "")
     for one in absorbed:
         one["document"] = names.get(one["number"])
     gone = [one["level"] for one in evidence if one["level"] != "sentence.span"]
