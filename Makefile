@@ -35,8 +35,9 @@ docs: .venv/ready
 	$(BIN)/python -m docs.generate
 
 benchmarks: .venv/ready
-	$(BIN)/python benchmarks/floor.py
 	$(BIN)/python benchmarks/whole.py
+	$(BIN)/python benchmarks/floor.py
+	$(BIN)/python benchmarks/memory.py
 
 # The report is opened in a real browser by a test; where Chromium can't be installed that test is skipped and says so.
 browser:

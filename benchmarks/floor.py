@@ -73,7 +73,8 @@ def statistics(data: Any, multipliers: Any, increments: Any) -> tuple[int, Any]:
 def main() -> None:
     """Run the loop over the pages and print what it cost, as JSON on the last line."""
     options = material.arguments(__doc__)
-    options.work.mkdir(parents=True, exist_ok=True)
+    if not (options.work / "model.arpa").exists():
+        raise SystemExit("the models are missing: run benchmarks/whole.py first, which trains them")
     import kenlm
     import pyarrow as pa
     import re2
