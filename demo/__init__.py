@@ -1,0 +1,1 @@
+"""Makes the input of the demo."""

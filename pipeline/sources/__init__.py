@@ -1,0 +1,1 @@
+"""Every kind of input: one module a kind, all yielding records."""
