@@ -52,7 +52,7 @@ def find(out: str, wanted: str) -> list[Explanation]:
 
     Raises FileNotFoundError when the folder holds no finished run.
     """
-    layout = Layout(out.rstrip("/"))
+    layout = Layout.of(out)
     made = manifest.read(layout)
     resolved = recipe_file.load(layout.recipe)
     found: dict[int, Explanation] = {}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from pipeline.files import join
+from pipeline.files import is_remote, join
 
 STATE = ".corpusmill"
 """Folder of markers and intermediate files; not needed to read a finished run, only to go on with one."""
@@ -15,6 +16,11 @@ class Layout:
     """Paths below one output folder. Names of files are ``SOURCE/SPLIT-PART``, for example ``web/00003-00``."""
 
     out: str
+
+    @classmethod
+    def of(cls, out: str) -> Layout:
+        """The layout of a folder as a user writes it: ``out/``, ``./out`` and ``out`` are one."""
+        return cls(out.rstrip("/") if is_remote(out) else str(Path(out)))
 
     def path(self, relative: str) -> str:
         """The full path of a file named relative to the output folder."""

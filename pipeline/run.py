@@ -46,7 +46,7 @@ def run(recipe: Recipe, out: str, runner: Runner, display: Display, fresh: bool 
     Raises OtherRun when the folder holds another recipe's or another input's run (``fresh`` deletes that first),
     NoInput, StageFailed, alarms.Implausible.
     """
-    layout = Layout(out.rstrip("/"))
+    layout = Layout.of(out)
     with _locked(layout):
         if fresh and files.exists(layout.run):
             _clear(layout)

@@ -20,7 +20,7 @@ def differences(out: str) -> Iterator[str]:
 
     Raises FileNotFoundError when there is no manifest.
     """
-    layout = Layout(out.rstrip("/"))
+    layout = Layout.of(out)
     made = manifest.read(layout)
     known = set()
     rows: Counter[tuple[str, str]] = Counter()

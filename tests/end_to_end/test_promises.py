@@ -157,6 +157,7 @@ def test_verify_names_the_file_and_the_difference(reference: Path, tmp_path: Pat
     out = tmp_path / "copy"
     subprocess.run(["cp", "-r", reference, out], check=True)
     assert "as the manifest says" in corpusmill("verify", out).stdout
+    assert "as the manifest says" in corpusmill("verify", f"{out.parent}/./{out.name}/").stdout
     victim = next((out / "documents" / "web").glob("*.parquet"))
     name = str(victim.relative_to(out))
     if damage == "flip":
