@@ -74,21 +74,16 @@ class _Bar:
 
 def funnel(made: Mapping[str, Any], layout: Layout, command: str) -> Group:
     """The funnel of a finished run by source, where everything lies, and how to ask on with the command so named."""
+    rows = [row for name, fates in made["sources"].items() for row in _funnel_rows(name, fates)]
     title = f"{made['name']}: what became of the records"
     table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("source and reason", "read", "removed", "failed", "kept", "text", "tokens"):
-        table.add_column(name, justify="left" if name.startswith("source") else "right", no_wrap=True)
-    for name, fates in made["sources"].items():
-        removed, failed = sum(fates["removed"].values()), sum(fates["failed"].values())
-        text, tokens = fates["facts"].get("text_bytes", 0), fates["facts"].get("tokens", 0)
-        numbers = (fates["read"], removed, failed, fates["kept"])
-        table.add_row(shown(name), *(f"{number:,}" for number in numbers), _size(text), f"{tokens:,}")
-        reasons = sorted(fates["removed"].items(), key=lambda pair: (-pair[1], pair[0]))
-        rest = sum(count for _, count in reasons[TOP_REASONS:])
-        listed = [*reasons[:TOP_REASONS], (f"{len(reasons) - TOP_REASONS} more reasons", rest)]
-        for reason, count in listed:
-            if count:
-                table.add_row(f"  [dim]{shown(reason)}[/]", "", f"[dim]{count:,}[/]", "", "", "", "")
+    table.add_column("source and reason", overflow="fold")  # the one that gives way where the terminal is narrow
+    for place, name in enumerate(("read", "removed", "failed", "kept", "text", "tokens"), 1):
+        widest = max(len(name), *(len(row[place]) for row in rows))
+        table.add_column(name, justify="right", no_wrap=True, min_width=widest)
+    for row in rows:
+        style = "dim" if row[0].startswith(" ") else ""
+        table.add_row(*(shown(cell) for cell in row), style=style)
     places = Table.grid(padding=(0, 2))
     for what, path in (
         ("corpus", "documents/"),
@@ -100,6 +95,19 @@ def funnel(made: Mapping[str, Any], layout: Layout, command: str) -> Group:
     return Group(
         table, places, Text.from_markup(f"[dim]why? {shown(command)} explain {shown(layout.out)} URL_OR_ID[/]")
     )
+
+
+def _funnel_rows(name: str, fates: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """The row of a source, and one for each of the reasons that removed most."""
+    removed, failed = sum(fates["removed"].values()), sum(fates["failed"].values())
+    text, tokens = fates["facts"].get("text_bytes", 0), fates["facts"].get("tokens", 0)
+    numbers = (fates["read"], removed, failed, fates["kept"])
+    yield name, *(f"{number:,}" for number in numbers), _size(text), f"{tokens:,}"
+    reasons = sorted(fates["removed"].items(), key=lambda pair: (-pair[1], pair[0]))
+    for reason, count in reasons[:TOP_REASONS]:
+        yield f"  {reason}", "", f"{count:,}", "", "", "", ""
+    if rest := sum(count for _, count in reasons[TOP_REASONS:]):
+        yield f"  {len(reasons) - TOP_REASONS} more reasons", "", f"{rest:,}", "", "", "", ""
 
 
 def _size(count: float) -> str:
