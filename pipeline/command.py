@@ -102,7 +102,7 @@ def run(
     finally:
         chosen.close()
     called = "corpusmill" if shutil.which("corpusmill") else sys.argv[0]
-    console.print(funnel(made, Layout.of(folder), called))
+    console.print(funnel(made, Layout.of(folder), called, console.width))
 
 
 def _runner(name: RunnerName, limits: Limits, workers: int | None, options: Sequence[str]) -> Runner:

@@ -72,14 +72,19 @@ class _Bar:
         self._progress.console.print(f"[yellow]•[/] {shown(message)}")
 
 
-def funnel(made: Mapping[str, Any], layout: Layout, command: str) -> Group:
-    """The funnel of a finished run by source, where everything lies, and how to ask on with the command so named."""
+def funnel(made: Mapping[str, Any], layout: Layout, command: str, width: int) -> Group:
+    """The funnel of a finished run by source, where everything lies, and how to ask on with the command so named.
+
+    ``width`` is that of the terminal, in characters.
+    """
     rows = [row for name, fates in made["sources"].items() for row in _funnel_rows(name, fates)]
     title = f"{made['name']}: what became of the records"
     table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("source and reason", overflow="fold")  # the one that gives way where the terminal is narrow
-    for place, name in enumerate(("read", "removed", "failed", "kept", "text", "tokens"), 1):
-        widest = max(len(name), *(len(row[place]) for row in rows))
+    names = ("read", "removed", "failed", "kept", "text", "tokens")
+    widths = [max(len(name), *(len(row[place]) for row in rows)) for place, name in enumerate(names, 1)]
+    left = width - sum(widths) - 2 * len(names) - 3  # what is left beside the numbers, which are never cut
+    table.add_column("source and reason", no_wrap=True, max_width=max(left, 16))
+    for name, widest in zip(names, widths, strict=True):
         table.add_column(name, justify="right", no_wrap=True, min_width=widest)
     for row in rows:
         style = "dim" if row[0].startswith(" ") else ""
