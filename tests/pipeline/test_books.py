@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from records import outcome
 
 from pipeline.sources.books import Books, decode, unwrap, without_wrapping
-from pipeline.sources.source import FilePart, NotADocument, Record
+from pipeline.sources.source import FilePart, Record
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 GUTENBERG = SHARED / "books" / "gutenberg-raw.tar.zst"
@@ -26,16 +27,6 @@ LIMIT = 1 << 24
 def read(path: Path) -> list[Record]:
     size = path.stat().st_size
     return list(SOURCE.read(FilePart(str(path), path.name, 0, size, size), LIMIT))
-
-
-def outcome(record: Record) -> str:
-    if record.failure:
-        return "failed"
-    assert record.text is not None
-    try:
-        return record.text()
-    except NotADocument as removed:
-        return removed.reason
 
 
 @pytest.mark.skipif(not GUTENBERG.exists(), reason="the shared data is not here")

@@ -13,10 +13,11 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from records import outcome
 
 from pipeline.sources.code import Code, decode, is_generated
 from pipeline.sources.languages import LANGUAGES, language_of, language_of_name
-from pipeline.sources.source import FilePart, NotADocument, Record
+from pipeline.sources.source import FilePart, Record
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 SAMPLES = SHARED / "code" / "sources.jsonl.zst"
@@ -27,16 +28,6 @@ LIMIT = 1 << 22
 def read(path: Path, source: Code = SOURCE, name: str = "") -> list[Record]:
     size = path.stat().st_size
     return list(source.read(FilePart(str(path), name or path.name, 0, size, size), LIMIT))
-
-
-def outcome(record: Record) -> str:
-    if record.failure:
-        return "failed"
-    assert record.text is not None
-    try:
-        return record.text()
-    except NotADocument as removed:
-        return removed.reason
 
 
 def archive_of(path: Path, files: dict[str, bytes]) -> Path:

@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from records import outcome
 
-from pipeline.sources.source import FilePart, NotADocument, Record
+from pipeline.sources.source import FilePart, Record
 from pipeline.sources.tables import Jsonl, Parquet
 
 JSONL = Jsonl(name="t", paths=("x",))
@@ -23,16 +24,6 @@ LIMIT = 1 << 20
 def part(path: Path, start: int = 0, stop: int | None = None) -> FilePart:
     size = path.stat().st_size
     return FilePart(str(path), path.name, start, size if stop is None else stop, size)
-
-
-def outcome(record: Record) -> str:
-    if record.failure:
-        return "failed"
-    assert record.text is not None
-    try:
-        return record.text()
-    except NotADocument as removed:
-        return removed.reason
 
 
 def read(path: Path, source: Jsonl | Parquet = JSONL, limit: int = LIMIT) -> list[Record]:

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from records import outcome
 
 from pipeline.sources.archives import open_unpacked
-from pipeline.sources.source import FilePart, NotADocument, Record
+from pipeline.sources.source import FilePart, Record
 from pipeline.sources.wikipedia import Wikipedia, site_of
 from pipeline.sources.wikitext import Namespaces, to_text
 
@@ -52,16 +53,6 @@ def read(
     path = tmp_path / name
     path.write_bytes(data)
     return list(source.read(FilePart(str(path), name, 0, len(data), len(data)), limit))
-
-
-def outcome(record: Record) -> str:
-    if record.failure:
-        return "failed"
-    assert record.text is not None
-    try:
-        return record.text()
-    except NotADocument as removed:
-        return removed.reason
 
 
 # --- real dumps --------------------------------------------------------------------------------------------------
