@@ -64,6 +64,7 @@ def run(recipe: Recipe, out: str, runner: Runner, display: Display, fresh: bool 
             commits[stage.name], before = _do(stage, layout, runner, display, before)
             for warning in alarms.check(recipe, stage.name, commits):
                 display.note(warning)
+        _sweep(layout)
         made = manifest.make(recipe, planned, layout, commits)
         from pipeline.report import page
 
@@ -173,7 +174,7 @@ def _changed_versions(then: Mapping[str, str], now: Mapping[str, str]) -> str:
 
 
 def _sweep(layout: Layout) -> None:
-    """Delete what a killed run left half written."""
+    """Delete what a killed run or worker left half written."""
     if not files.is_remote(layout.out):
         for path in Path(layout.out).rglob(f".*{files.UNFINISHED}"):
             path.unlink()
