@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import apache_beam as beam
@@ -226,7 +226,7 @@ def redactor(settings: str) -> Redactor:
 
 
 class _RemovePersonalData(beam.DoFn):
-    """Replaces personal data by placeholders; the counts become signals, the values are kept nowhere."""
+    """Replaces personal data by placeholders, in the evidence of dedup too; the counts become signals."""
 
     def __init__(self, settings: PiiSettings) -> None:
         self._settings = settings
@@ -248,6 +248,7 @@ class _RemovePersonalData(beam.DoFn):
             going_on.append(document)
         pulse.rest()
         batch.documents = going_on
+        batch.evidence = [replace(one, text=redact(one.text)[0]) if one.text else one for one in batch.evidence]
         yield batch
 
 

@@ -44,7 +44,7 @@ DUPLICATES = pa.schema(
 """One row a removal by dedup. ``number`` joins with the document tables, ``kept_number`` names the document that stayed.
 
 ``level`` is document.exact, document.near, dataset.exact, dataset.near (the same between sources) or sentence.span; for a
-span, ``start`` and ``stop`` are character offsets in the text of ``filtered/`` and ``text`` is its beginning.
+span, ``start`` and ``stop`` are character offsets in the text of ``filtered/`` and ``text`` is its beginning, personal data replaced.
 """
 
 

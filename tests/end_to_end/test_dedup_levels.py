@@ -118,3 +118,20 @@ def test_what_is_left_too_short_is_removed_and_says_so(out: Path, names: dict[in
     assert [gone for gone, _ in evidence(out, names, "sentence.too_little_left")] == ["web9"]
     made = json.loads((out / "manifest.json").read_text())
     assert made["sources"]["web"]["removed"]["dedup.sentence.too_little_left"] == 1
+
+
+def test_evidence_quotes_no_personal_data(tmp_path: Path) -> None:
+    notice = "Write to jane.roe@example.com today. She answers every letter. Her office is open on Mondays."
+    lines = [json.dumps({"text": f"{prose(seed)} {notice}"}) + "\n" for seed in (31, 32)]
+    (tmp_path / "docs.jsonl").write_text("".join(lines))
+    recipe = tmp_path / "evidence.yaml"
+    recipe.write_text(
+        f"sources: [{{name: docs, kind: jsonl, paths: ['{tmp_path}/docs.jsonl'], filters: false}}]\ntokenizer: false\n"
+    )
+    corpusmill("run", recipe, "--output", tmp_path / "out", "--runner", "direct")
+    (span,) = table(tmp_path / "out", "duplicates")
+    assert span["level"] == "sentence.span"
+    assert "She answers every letter" in span["text"]
+    kept = "".join(row["text"] for row in table(tmp_path / "out", "documents"))
+    assert "jane.roe" not in span["text"] + kept
+    assert kept.count("She answers every letter") == 1

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import mwparserfromhell
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -94,7 +95,6 @@ def test_offsets_are_those_of_the_unpacked_stream() -> None:
 
 @needs_dumps
 def test_prose_of_real_pages_agrees_with_an_independent_parser() -> None:
-    mwparserfromhell = pytest.importorskip("mwparserfromhell")
     path = DUMPS / "enwiki-latest-pages-articles1-shortened.xml.bz2"
     with open_unpacked(str(path)) as stream:
         data = b"".join(iter(lambda: stream.read(1 << 20), b""))
