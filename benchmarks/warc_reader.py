@@ -17,7 +17,7 @@ from pathlib import Path
 
 from warcio.archiveiterator import ArchiveIterator
 
-from pipeline.extraction import main_content
+from pipeline.extraction.main_content import main_content
 from pipeline.sources.source import FilePart, NotADocument, Record
 from pipeline.sources.warc import Warc
 

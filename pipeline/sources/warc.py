@@ -30,17 +30,10 @@ from typing import IO, ClassVar, Literal
 import zstandard
 from warcio.statusandheaders import StatusAndHeadersParser
 
-from pipeline.extraction import (
-    Extractor,
-    charset_of,
-    clean,
-    decode,
-    kind_of,
-    main_content,
-    may_be_text,
-    mime_of,
-    undo_encodings,
-)
+from pipeline.extraction.charset import charset_of, decode
+from pipeline.extraction.codings import undo_encodings
+from pipeline.extraction.main_content import Extractor, clean, main_content
+from pipeline.extraction.media_type import kind_of, may_be_text, mime_of
 from pipeline.files import open_read
 from pipeline.sources import archives
 from pipeline.sources.members import (

@@ -1,0 +1,1 @@
+"""From the bytes that a web server sent to the text of a page: codings, charset, main content."""
