@@ -21,7 +21,10 @@ from pipeline.prepare import Prepare
 from pipeline.recipe import Recipe
 from pipeline.runners.runner import Runner, Watcher
 from pipeline.stage import Stage, committed
-from pipeline.tokenize import Encode, Pack, Train
+from pipeline.tokens.count import CountWords
+from pipeline.tokens.encode import Encode
+from pipeline.tokens.pack import Pack
+from pipeline.tokens.train import Train
 
 Commits = dict[str, list[dict[str, Any]]]
 
@@ -87,6 +90,8 @@ def _stages(recipe: Recipe, layout: Layout) -> Iterator[Callable[[Commits], Stag
         if recipe.dedup.sentence:
             yield lambda _: FindRepeats(recipe, layout, "spans")
     yield lambda commits: Finish(recipe, layout, _sample_rate(recipe, commits))
+    if recipe.tokenizer and not recipe.tokenizer.path:
+        yield lambda _: CountWords(recipe, layout)
     if recipe.tokenizer:
         yield lambda _: Train(recipe, layout)
     if recipe.tokenizer and recipe.shards:
