@@ -10,7 +10,7 @@ from rich.table import Table
 from filters.filter import Judge
 from pipeline import files, plan
 from pipeline.recipe import Recipe
-from tokenizer import bpe
+from tokenizer.encode import encoder_of
 
 
 def problems(recipe: Recipe) -> Iterator[str]:
@@ -33,7 +33,8 @@ def problems(recipe: Recipe) -> Iterator[str]:
                     yield f"filters.{name}.{filter_.name}: {error}"
     if recipe.tokenizer and recipe.tokenizer.path:
         try:
-            bpe.load(recipe.tokenizer.path)
+            with files.open_read(recipe.tokenizer.path) as stream:
+                encoder_of(stream.read())
         except (OSError, ValueError) as error:
             yield f"tokenizer.path: {error}"
 

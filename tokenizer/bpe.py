@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
@@ -172,23 +171,6 @@ def to_text(tokenizer: Tokenizer) -> str:
 def digest(text: str) -> str:
     """SHA-256 of a tokenizer.json: the name of the tokenizer in every shard made with it."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def save(tokenizer: Tokenizer, path: str | Path) -> str:
-    """Write tokenizer.json to a local path; returns its ``digest``. Raises OSError."""
-    text = to_text(tokenizer)
-    Path(path).write_bytes(text.encode())
-    return digest(text)
-
-
-def load(path: str | Path) -> tuple[str, str]:
-    """The text of a local tokenizer.json, and its ``digest``. Raises OSError, ValueError where it is no tokenizer."""
-    text = Path(path).read_bytes().decode()
-    try:
-        parse(text)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    return text, digest(text)
 
 
 def parse(text: str) -> Tokenizer:

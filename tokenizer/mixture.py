@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -104,3 +105,29 @@ def shares(available: Mapping[str, int], tokens: int, wanted: Mapping[str, float
         Share(name, weight, available[name], round(weight * tokens))
         for name, weight in weights(available, wanted).items()
     ]
+
+
+def parse(text: str) -> dict[str, float] | str:
+    """Weights written as ``web=0.7,books=0.3``, or the name of a published table. Raises ValueError."""
+    if text in PUBLISHED:
+        return text
+    found: dict[str, float] = {}
+    for one in text.split(","):
+        name, equals, weight = (part.strip() for part in one.partition("="))
+        try:
+            found[name] = float(weight)
+        except ValueError:
+            equals = ""
+        if not name or not equals:
+            raise ValueError(
+                f"{text!r} is no mixture: write web=0.7,books=0.3, or the name of a published one: {', '.join(PUBLISHED)}"
+            )
+    return found
+
+
+def parse_count(text: str) -> int:
+    """A number of tokens written as 5000000, 300M, 2B or 1.5T. Raises ValueError."""
+    match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([kMBT]?)", text.strip().replace(",", "").replace("_", ""))
+    if match is None:
+        raise ValueError(f"{text!r} is no number of tokens: write 5000000, 300M or 2B")
+    return int(Fraction(match[1]) * {"": 1, "k": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}[match[2]])

@@ -57,6 +57,8 @@ class Corpus:
         self.folder = str(folder).rstrip("/")
         manifest = _read_manifest(self.folder)
         self.tokenizer: dict[str, Any] = manifest.get("tokenizer") or {}
+        self.mixture: dict[str, float] | str | None = manifest.get("mixture")
+        """The weights that the run's recipe gives its sources, if it does."""
         self.sources: dict[str, tuple[ShardFile, ...]] = {}
         for row in manifest["files"]:
             if row["kind"] == "shard" and row["split"] == split and row["tokens"]:

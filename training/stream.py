@@ -75,13 +75,16 @@ class TokenStream:
         seed: int = 0,
         on_damage: OnDamage = "stop",
     ) -> None:
-        """Merge the sources of a corpus by ``weights`` (see ``tokenizer.mixture.weights``; by default by their sizes).
+        """Merge the sources of a corpus by ``weights``: see ``tokenizer.mixture.weights``. Unless given they are the recipe's,
+        and where it has none every source has its size.
 
         ``on_damage`` says what becomes of a record batch whose checksum is wrong: ``stop`` raises DamagedShard where its
         first token is read, ``skip`` gives end-of-text for its tokens, so that everything else keeps its position,
         and counts them in ``skipped``. Raises ValueError for weights that can't be had.
         """
-        self.weights: dict[str, Fraction] = mixture.weights(corpus.tokens, weights)
+        self.weights: dict[str, Fraction] = mixture.weights(
+            corpus.tokens, corpus.mixture if weights is None else weights
+        )
         self.seed = seed
         self.skipped: dict[tuple[str, int], int] = {}
         """Tokens of each record batch (path, number) that could not be read."""

@@ -174,14 +174,11 @@ def test_megabytes_without_a_space_train_in_seconds():
     assert time.process_time() - started < 30
 
 
-def test_save_and_load(tmp_path, trained):
-    digest = bpe.save(trained["gpt4"], tmp_path / "tokenizer.json")
-    text, loaded = bpe.load(tmp_path / "tokenizer.json")
-    assert loaded == digest == bpe.digest(text)
-    assert bpe.to_text(bpe.parse(text)) == text == bpe.to_text(trained["gpt4"])
-    (tmp_path / "other.json").write_text('{"model": 1}')
-    with pytest.raises(ValueError, match=r"other\.json: not a tokenizer\.json"):
-        bpe.load(tmp_path / "other.json")
+def test_what_is_written_is_read(trained):
+    text = bpe.to_text(trained["gpt4"])
+    assert bpe.to_text(bpe.parse(text)) == text
+    with pytest.raises(ValueError, match=r"not a tokenizer\.json"):
+        bpe.parse('{"model": 1}')
 
 
 def test_sample_rank_never_changes():

@@ -50,3 +50,21 @@ def test_shares_tell_epochs_and_what_is_repeated_too_often():
 def test_what_can_not_be_mixed_is_said(available, wanted, message):
     with pytest.raises(ValueError, match=message):
         mixture.weights(available, wanted)
+
+
+def test_mixtures_and_counts_as_people_write_them():
+    assert mixture.parse("web=0.7, books=3") == {"web": 0.7, "books": 3.0}
+    assert mixture.parse("llama") == "llama"
+    assert [mixture.parse_count(one) for one in ("5000", "300M", "1.5B", "2 T", "1,000k")] == [
+        5000,
+        300_000_000,
+        1_500_000_000,
+        2_000_000_000_000,
+        1_000_000,
+    ]
+    for wrong in ("web", "web=", "=3", "web=much", "gpt9"):
+        with pytest.raises(ValueError, match="is no mixture"):
+            mixture.parse(wrong)
+    for wrong in ("", "many", "-5", "3X", "1e9"):
+        with pytest.raises(ValueError, match="is no number of tokens"):
+            mixture.parse_count(wrong)
