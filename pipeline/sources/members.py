@@ -299,11 +299,12 @@ class Members:
 
 
 class Plain:
-    """A file without compression as a stream of pieces."""
+    """A file without compression as a stream of pieces; any place in it can be gone to."""
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, size: int) -> None:
         self._window = window
         self._offset = 0
+        self.size = size
 
     def more(self) -> bytes:
         """The next piece; none at the end."""
@@ -311,109 +312,9 @@ class Plain:
         self._offset += len(piece)
         return piece
 
+    def go_to(self, offset: int) -> None:
+        """Read on from here."""
+        self._offset = offset
+
     def abandon(self) -> None:
         """A file is not abandoned: it has no more bytes than it has."""
-
-
-class Buffer:
-    """Unpacked pieces as one stream to look ahead in. ``position`` counts the bytes that were passed.
-
-    ``budget`` bounds the bytes that may be passed over in search of the next record (the output of a bomb, say): then
-    the stream is abandoned and Damaged raised. 0 means no bound.
-    """
-
-    def __init__(self, pieces: Member | Members | Plain, budget: int = 0) -> None:
-        self._pieces = pieces
-        self._budget = budget
-        self._passed = 0
-        self._data = b""
-        self._at = 0
-        self.position = 0
-
-    def has(self, count: int) -> bool:
-        """Whether there are ``count`` more bytes; they are in memory then. Raises Damaged."""
-        missing = self._at + count - len(self._data)
-        if missing <= 0:
-            return True
-        pieces = [self._data[self._at :]]
-        try:
-            while missing > 0 and (piece := self._pieces.more()):
-                pieces.append(piece)
-                missing -= len(piece)
-        finally:
-            self._data, self._at = b"".join(pieces), 0
-        return missing <= 0
-
-    def look(self, start: int, stop: int) -> bytes:
-        """The bytes from ``start`` to ``stop`` ahead, as far as they are in memory."""
-        return self._data[self._at + start : self._at + stop]
-
-    def match(self, pattern: re.Pattern[bytes], start: int = 0) -> re.Match[bytes] | None:
-        """Match at ``start`` ahead, in what is in memory."""
-        return pattern.match(self._data, self._at + start)
-
-    def search(self, pattern: re.Pattern[bytes], start: int, stop: int) -> int | None:
-        """Where the first match in ``start`` to ``stop`` ahead ends, in what is in memory."""
-        found = pattern.search(self._data, self._at + start, self._at + stop)
-        return found.end() - self._at if found else None
-
-    def in_memory(self) -> int:
-        """How many bytes ahead are in memory."""
-        return len(self._data) - self._at
-
-    def skip(self, count: int) -> bool:
-        """Pass ``count`` bytes; False if the stream ended before. Raises Damaged."""
-        while True:
-            step = min(count, self.in_memory())
-            self._at += step
-            self.position += step
-            count -= step
-            if not count:
-                return True
-            self._spend(step)
-            if not self.has(1):
-                return False
-
-    def record_begins(self) -> None:
-        """The search is over: what was passed over so far does not count any more."""
-        self._passed = 0
-
-    def drop(self) -> None:
-        """Pass everything that is in memory."""
-        self.position += self.in_memory()
-        self._data, self._at = b"", 0
-
-    def skip_newlines(self) -> bool:
-        """Pass line ends; False at the end of the stream. Raises Damaged."""
-        while self.has(1):
-            if self._data[self._at] not in b"\r\n":
-                return True
-            self._at += 1
-            self.position += 1
-        return False
-
-    def skip_past(self, pattern: re.Pattern[bytes], longest: int) -> bool:
-        """Pass everything up to where a match of ``pattern`` ends, at least one byte on; False if there is none.
-
-        ``longest`` bounds the length of a match with all that its lookaheads see. Raises Damaged.
-        """
-        start = 1
-        while True:
-            whole = not self.has(longest + 1)
-            end = self.search(pattern, start, self.in_memory())
-            if end is not None:
-                self.skip(end)
-                return True
-            if whole:
-                self.drop()
-                return False
-            passed = self.in_memory() - longest
-            self.skip(passed)
-            self._spend(passed)
-            start = 0
-
-    def _spend(self, count: int) -> None:
-        self._passed += count
-        if 0 < self._budget < self._passed:
-            self._pieces.abandon()
-            raise Damaged(f"more than {self._budget} bytes unpacked without finding a record")

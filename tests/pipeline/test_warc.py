@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from warcio.archiveiterator import ArchiveIterator
 
-from pipeline.sources import warc
+from pipeline.sources import web_archive
 from pipeline.sources.source import FilePart, NotADocument, Record
 from pipeline.sources.warc import Warc, Wet, iso_date
 
@@ -195,7 +195,7 @@ def assert_same_in_parts(path: Path, cuts: list[int]) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_cutting_gives_each_record_once(data: st.DataObject, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(warc, "_LOOK_BACK", data.draw(st.sampled_from([0, 1000, 2 << 20])))
+    monkeypatch.setattr(web_archive, "_LOOK_BACK", data.draw(st.sampled_from([1, 1000, 1 << 18])))
     names = ["real/webrecorder__pywb__dupes.warc.gz", "odd/archivesunleashed__aut__example.docs.warc.gz",
              "real/commoncrawl__ia-web-commons__IAH-urls-wget.warc.gz", "odd/slyrz__warc__test.warc.gz",
              "real/chfoo__warcat__at.warc", "odd/chatnoir-eu__chatnoir-resiliparse__clueweb-quirk.warc.gz",
@@ -210,7 +210,7 @@ def test_any_cutting_gives_each_record_once(data: st.DataObject, monkeypatch: py
 def test_any_cutting_of_a_damaged_file_gives_the_same_records(
     data: st.DataObject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(warc, "_LOOK_BACK", 0)
+    monkeypatch.setattr(web_archive, "_LOOK_BACK", 1)
     content = bytearray(by_member(pages(12)))
     for at in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=4)):
         content[at] ^= data.draw(st.integers(1, 255))
@@ -220,7 +220,7 @@ def test_any_cutting_of_a_damaged_file_gives_the_same_records(
 
 
 def test_every_cut_of_a_small_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(warc, "_LOOK_BACK", 0)
+    monkeypatch.setattr(web_archive, "_LOOK_BACK", 1)
     path = tmp_path / "a.warc.gz"
     path.write_bytes(by_member(pages(3)))
     for cut in range(path.stat().st_size):
