@@ -45,7 +45,7 @@ class Buffer:
         missing = self._at + count - len(self._data)
         if missing <= 0:
             return True
-        pieces = [self._data[self._at :]]
+        pieces = [self._data[self._at :]] if self._at < len(self._data) else []
         try:
             while missing > 0 and (piece := self._pieces.more()):
                 pieces.append(piece)

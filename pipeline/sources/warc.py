@@ -18,6 +18,7 @@ from pipeline.sources.web_archive import HEADER_END, MAX_HEADER, Block, read_blo
 
 _TYPES = ("warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation")
 _STATUS_LINE = re.compile(r"HTTP/\S+\s+(\d{3})\b")
+_USUAL_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _DATE = re.compile(r"(\d{4})(?:-?(\d\d)(?:-?(\d\d)(?:T?(\d\d)(?::?(\d\d)(?::?(\d\d)(?:\.\d+)?)?)?Z?)?)?)?\d*")
 
 
@@ -34,6 +35,8 @@ def iso_date(date: str) -> str:
         except ValueError:
             pass
         else:
+            if _USUAL_DATE.fullmatch(date):
+                return date
             moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
             try:
                 return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -112,27 +115,44 @@ class Warc(Source):
         if not record.url.lower().startswith(("http://", "https://")):
             record.text = _not_a_document("warc.scheme")
             return
-        headers, body = block.headers, block.body
+        headers, start = block.headers, block.start
         if kind == "response":
-            end = HEADER_END.search(body, 0, MAX_HEADER)
-            size = end.end() if end else min(len(body), MAX_HEADER)
-            headers = parse_headers(body[:size]) if body.startswith(b"HTTP/") else {}
-            status = _STATUS_LINE.match(headers.get("", ""))
-            if status is None:
-                record.text, record.failure = None, f"no HTTP status line, but {body[:40]!r}"
+            http, start = _http_header(block)
+            status = _STATUS_LINE.match(http.get("", ""))
+            if status is not None:
+                headers = http
+                record.metadata["status"] = status[1]
+                if status[1] != "200":
+                    record.text = _not_a_document("http.status")
+                    return
+            elif not _is_page_without_header(block):
+                record.text, record.failure = None, f"no HTTP status line, but {block.body[:40]!r}"
                 return
-            record.metadata["status"] = status[1]
-            if status[1] != "200":
-                record.text = _not_a_document("http.status")
-                return
-            body = body[size:]
         content_type = headers.get("content-type", "")
         record.metadata["mime"] = mime_of(content_type)
         if not may_be_text(content_type):
             record.text = _not_a_document("http.mime")
             return
-        codings = headers if kind == "response" else {}
+        codings = {} if headers is block.headers else headers
+        body = block.data[start : block.stop]
         record.text = partial(page_text, body, codings, content_type, self.extractor, limit, record.metadata)
+
+
+def _http_header(block: Block) -> tuple[dict[str, str], int]:
+    """The HTTP header that a block begins with and where its body begins in ``block.data``; no fields where it has none."""
+    if not block.data.startswith(b"HTTP/", block.start, block.stop):
+        return {}, block.start
+    most = min(block.stop, block.start + MAX_HEADER)
+    end = HEADER_END.search(block.data, block.start, most)
+    stop = end.end() if end else most
+    return parse_headers(block.data[block.start : stop]), stop
+
+
+def _is_page_without_header(block: Block) -> bool:
+    """Whether a response is the bare page, as a server sends it by HTTP/0.9, and as some crawlers store it."""
+    mime = mime_of(block.headers.get("content-type", ""))
+    head = block.data[block.start : min(block.stop, block.start + 1024)]
+    return mime != "application/http" and kind_of(mime, head) == "html" and head.lstrip().startswith(b"<")
 
 
 def page_text(
