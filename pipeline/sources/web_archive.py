@@ -333,9 +333,9 @@ def _next_block(data: Buffer, limit: int) -> Block | None:
             data, f"the record ends {total - data.in_memory()} bytes before its Content-Length", header_size
         )
     after = data.after_newlines(total)
-    if after is not None and _record_at(data, after) is None:
-        embedded = data.search(_NEXT_RECORD, header_size, total)
-        if embedded is not None:
+    if after is not None and (data.look(after - 1, after) != b"\n" or _record_at(data, after) is None):
+        embedded = data.search(_NEXT_RECORD, header_size, total + _MAX_LINE)
+        if embedded is not None and embedded < total:
             data.skip(embedded)
             return Block(start, data.position - start, failure="its Content-Length reaches into the next record")
     held, at = data.in_place(0)
