@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import IO, Any
 
+from pipeline import pulse
+
 _SCHEME = re.compile(r"https?://", re.IGNORECASE)
 _RANGE = re.compile(r"bytes\s+(?:(\d{1,18})-\d{1,18}|\*)/(\d{1,18}|\*)")
 _SECONDS = re.compile(r"\d{1,6}")
@@ -39,6 +41,14 @@ _BUFFER = 1 << 18
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
+class Unreachable(OSError):  # noqa: N818
+    """The server could not be reached, refused, or has another file now: nothing is known of the bytes that were wanted."""
+
+
+class Missing(Unreachable, FileNotFoundError):  # noqa: N818
+    """There is no such file on the server."""
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
     """What a server says of a file: its size in bytes, when it was changed (seconds since 1970, 0: not told), its tag."""
@@ -54,17 +64,17 @@ def is_http(path: str) -> bool:
 
 
 def version(url: str) -> Version | None:
-    """What the server says of a file; None where there is none (404, 410). Raises OSError."""
+    """What the server says of a file; None where there is none (404, 410). Raises Unreachable."""
     try:
         response, found, _ = _ask(url, 0, only_one_byte=True)
-    except FileNotFoundError:
+    except Missing:
         return None
     _drop(response)
     return found
 
 
 def open_read(url: str, start: int = 0) -> IO[bytes]:
-    """Open a file for reading from ``start`` on; it can be moved about in. Raises OSError, FileNotFoundError."""
+    """Open a file for reading from ``start`` on; it can be moved about in. Reading raises Unreachable."""
     raw = _HttpFile(url)
     if start:
         raw.seek(start)
@@ -107,19 +117,28 @@ class _HttpFile(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         wanted = memoryview(buffer).cast("B")
+        with pulse.waiting():
+            piece = self._piece(len(wanted))
+        wanted[: len(piece)] = piece
+        return len(piece)
+
+    def _piece(self, most: int) -> bytes:
+        """The next bytes; none at the end of the file. Raises Unreachable."""
         while True:
             if self._version is not None and self._place >= self._version.size:
-                return 0
+                return b""
             try:
                 self._connect()
-                piece: bytes = self._response.read(len(wanted))
+                piece: bytes = self._response.read(most)
                 if not piece:
                     raise ConnectionError(f"it ended at byte {self._place} of {self._told().size}")
             except _broken() as error:
                 self._hang_up()
                 self._attempts += 1
                 if self._attempts >= ATTEMPTS:
-                    raise OSError(f"{self._url}: {_told_of(error)}, {ATTEMPTS} times, at byte {self._place}") from error
+                    raise Unreachable(
+                        f"{self._url}: {_told_of(error)}, {ATTEMPTS} times, at byte {self._place}"
+                    ) from error
                 _pause(self._attempts)
                 continue
             break
@@ -128,19 +147,18 @@ class _HttpFile(io.RawIOBase):
         self._progress += len(piece)
         if self._progress >= _PROGRESS:
             self._attempts = self._progress = 0
-        wanted[: len(piece)] = piece
-        return len(piece)
+        return piece
 
     def _told(self) -> Version:
         if self._version is None:
             found = version(self._url)
             if found is None:
-                raise FileNotFoundError(f"{self._url}: no such file on the server")
+                raise Missing(f"{self._url}: no such file on the server")
             self._version = found
         return self._version
 
     def _connect(self) -> None:
-        """Have a response open that goes on at the place. Raises OSError, and what a broken connection raises."""
+        """Have a response open that goes on at the place. Raises Unreachable, and what a broken connection raises."""
         if self._response is not None and 0 <= self._place - self._response_at <= _READ_ON:
             self._pass(self._place - self._response_at)
         if self._response is None or self._response_at != self._place:
@@ -148,7 +166,9 @@ class _HttpFile(io.RawIOBase):
             self._response, found, self._response_at = _ask(self._url, self._place)
             if self._version is not None and _differ(self._version, found):
                 self._hang_up()
-                raise OSError(f"{self._url} was changed on the server while it was read: {self._version}, now {found}")
+                raise Unreachable(
+                    f"{self._url} was changed on the server while it was read: {self._version}, now {found}"
+                )
             self._version = self._version or found
             self._pass(self._place - self._response_at)
 
@@ -203,7 +223,7 @@ def _broken() -> tuple[type[BaseException], ...]:
 def _ask(url: str, start: int, only_one_byte: bool = False) -> tuple[Any, Version, int]:
     """An open response for the bytes from ``start`` on, what it says of the file, and the byte it really begins with.
 
-    Raises FileNotFoundError, PermissionError, OSError.
+    Raises Unreachable.
     """
     import urllib3
 
@@ -220,10 +240,10 @@ def _ask(url: str, start: int, only_one_byte: bool = False) -> tuple[Any, Versio
                 "GET", url, headers=fields, preload_content=False, decode_content=False
             )
         except ValueError as error:
-            raise OSError(f"{url}: not an address: {error}") from error
+            raise Unreachable(f"{url}: not an address: {error}") from error
         except _broken() as error:
             if isinstance(getattr(error, "reason", None), urllib3.exceptions.ResponseError):
-                raise OSError(f"{url}: more than {_MAX_REDIRECTS} redirects") from error
+                raise Unreachable(f"{url}: more than {_MAX_REDIRECTS} redirects") from error
             said = _told_of(error)
         else:
             if response.status not in _TRY_AGAIN:
@@ -234,15 +254,15 @@ def _ask(url: str, start: int, only_one_byte: bool = False) -> tuple[Any, Versio
             _drop(response)
         if attempt < ATTEMPTS:
             _pause(attempt, wait)
-    raise OSError(f"{url}: {said}, {ATTEMPTS} times")
+    raise Unreachable(f"{url}: {said}, {ATTEMPTS} times")
 
 
 def _understood(url: str, response: Any, start: int) -> tuple[Version, int]:
-    """What an answer says: of the file, and the byte of it that the body begins with. Raises OSError."""
+    """What an answer says: of the file, and the byte of it that the body begins with. Raises Unreachable."""
     final = response.geturl() or url
     if url.lower().startswith("https:") and final.lower().startswith("http:"):
         _drop(response)
-        raise OSError(f"{url}: redirected to {final}, which is not https")
+        raise Unreachable(f"{url}: redirected to {final}, which is not https")
     headers, status = response.headers, response.status
     range_ = _RANGE.fullmatch(headers.get("Content-Range", "").strip())
     in_range = range_ is not None and (status == 416 or (status == 206 and range_[1] == str(start)))
@@ -253,11 +273,11 @@ def _understood(url: str, response: Any, start: int) -> tuple[Version, int]:
     else:
         _drop(response)
         if status in (404, 410):
-            raise FileNotFoundError(f"{url}: no such file on the server (HTTP status {status})")
-        raise (PermissionError if status in (401, 403) else OSError)(f"{url}: HTTP status {status}")
+            raise Missing(f"{url}: no such file on the server (HTTP status {status})")
+        raise Unreachable(f"{url}: HTTP status {status}")
     if not told.isdecimal():
         _drop(response)
-        raise OSError(f"{url}: the server doesn't say how large the file is; copy it to a disk first")
+        raise Unreachable(f"{url}: the server doesn't say how large the file is; copy it to a disk first")
     return Version(int(told), _seconds(headers.get("Last-Modified", "")), headers.get("ETag", "")), start
 
 

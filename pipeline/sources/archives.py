@@ -23,6 +23,7 @@ from typing import IO, Protocol
 import zstandard
 
 from pipeline.files import open_read
+from pipeline.http_files import Unreachable
 from pipeline.sources.source import FilePart, UnreadableRecord
 
 _INPUT_CHUNK = 1 << 18
@@ -469,6 +470,8 @@ def _zip_members(part: FilePart, max_bytes: int, wanted: Callable[[str], bool]) 
             if directory > _MAX_ZIP_DIRECTORY:
                 raise ValueError(f"its table of contents has {directory} bytes; pack so many files as tar")
             archive = zipfile.ZipFile(raw)
+        except Unreachable:
+            raise
         except _ZIP_DAMAGE as error:
             yield Member("", 0, part.size, failure=f"not a zip archive that can be read: {error}")
             return
@@ -502,6 +505,8 @@ def _zip_member(
     try:
         with archive.open(info) as stream:
             data = _read_up_to(stream, max_bytes + 1)
+    except Unreachable:
+        raise
     except _ZIP_DAMAGE as error:
         return Member(*place, failure=f"can't be unpacked: {error}")
     if len(data) > max_bytes:

@@ -11,13 +11,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from web_server import Site, serving
 
-from pipeline import files, http_files
+from pipeline import files, http_files, plan, prepare, pulse
+from pipeline.recipe_file import loads
 from pipeline.sources.catalog import KINDS
 from pipeline.sources.source import FilePart
+from pipeline.stage import Item
 
 DATA = random.Random(1).randbytes(3_000_000)
 
@@ -141,7 +143,7 @@ def test_what_the_server_says_of_a_file(site: Site) -> None:
     with pytest.raises(FileNotFoundError, match="no such file on the server"):
         files.open_read(f"{site.url}/none").read()
     site.answers = [403]
-    with pytest.raises(PermissionError, match="403"):
+    with pytest.raises(http_files.Unreachable, match="403"):
         files.find(f"{site.url}/a")
     site.ranges, site.length = False, False
     with pytest.raises(OSError, match="doesn't say how large"):
@@ -178,6 +180,7 @@ def test_a_store_whose_library_is_missing_says_what_to_install(scheme: str, modu
         pytest.skip(f"{module} is installed")
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 3_100_000), st.integers(0, 5000)), max_size=8), st.booleans())
 def test_any_reading_gives_the_bytes_of_the_file(moves: list[tuple[int, int]], ranges: bool) -> None:
     with serving() as site:
@@ -212,3 +215,38 @@ def test_every_kind_of_source_reads_over_http(site: Site, tmp_path: Path) -> Non
             read.append([(one.offset, one.failure, one.text and one.text()) for one in source.read(part, 1 << 20)])
         assert read[0] == read[1]
         assert read[0] and not any(failure for _, failure, _ in read[0])
+
+
+def test_a_server_that_goes_away_stops_the_run_and_makes_no_failures(site: Site, tmp_path: Path) -> None:
+    """Where the same command with a better network would write something else, nothing may be written."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.py", random.Random(1).randbytes(900_000))
+    site.files |= {"/a.zip": packed.getvalue(), "/a.jsonl": b'{"text": "one"}\n' * 100_000}
+    for kind, name in (("code", "/a.zip"), ("jsonl", "/a.jsonl"), ("warc", "/a.jsonl")):
+        recipe = loads(f"sources: [{{name: x, kind: {kind}, paths: ['{site.url}{name}'], filters: none}}]")
+        (split,) = plan.make(recipe).splits
+        reader = prepare._Read(recipe, recipe.sources[0])
+        site.answers = [503] * http_files.ATTEMPTS
+        with pytest.raises(http_files.Unreachable, match="503"):
+            list(reader.process(Item("x", 1, (split,))))
+        for sound in range(4):  # answers before the server goes away: in the archive's table of contents, in its file
+            site.break_after = [1 << 30] * sound + [2000] * 99
+            with pytest.raises(http_files.Unreachable, match="6 times"):
+                list(reader.process(Item("x", 1, (split,))))
+            if kind != "code":
+                break
+        site.break_after.clear()
+
+
+def test_who_waits_for_a_server_works_on_no_record(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    slots = [pulse.NOTHING, pulse.NOTHING, 0, 0]
+    monkeypatch.setattr(pulse, "_slots", slots)
+    seen: list[int] = []
+    monkeypatch.setattr(http_files.time, "sleep", lambda seconds: seen.append(slots[pulse.SPLIT]))
+    pulse.at(7, 3)
+    site.answers = [503, 503]
+    with files.open_read(f"{site.url}/a") as stream:
+        stream.read(10)
+    assert seen == [pulse.NOTHING] * 2
+    assert slots[:2] == [7, 3]
