@@ -12,8 +12,8 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from pipeline import files, http_files
 from pipeline.files import Found
-from pipeline.sources.archives import open_unpacked
 from pipeline.sources.source import FilePart, Record, UnreadableRecord
+from pipeline.sources.unpacked import open_unpacked
 from pipeline.sources.warc import Warc, Wet
 
 _SELECTION = re.compile(r"(\d{1,9})(?:-(\d{1,9})?)?")

@@ -34,11 +34,11 @@ from typing import IO
 import zstandard
 
 from pipeline.files import open_read
-from pipeline.sources import archives
 from pipeline.sources.header_fields import parse_headers
 from pipeline.sources.lookahead import Buffer
 from pipeline.sources.members import Damaged, Gzip, Member, Members, Plain, Window, Zstd, find_start, is_start
 from pipeline.sources.source import FilePart, UnreadableRecord
+from pipeline.sources.unpacked import open_unpacked
 
 MAX_HEADER = 1 << 18
 """Bytes of a record's header, and of an HTTP header."""
@@ -132,7 +132,7 @@ class _Archived:
     """A bzip2 or xz file as pieces."""
 
     def __init__(self, path: str) -> None:
-        self._stream: IO[bytes] | None = archives.open_unpacked(path)  # type: ignore[assignment]
+        self._stream: IO[bytes] | None = open_unpacked(path)  # type: ignore[assignment]
 
     def more(self) -> bytes:
         """The next piece; none at the end and after damage. Raises Damaged, once."""
