@@ -209,4 +209,4 @@ def _converted_text(body: bytes) -> str:
 
 
 def _may_enter(path: str) -> bool:
-    return path.lower().endswith((".warc.gz", ".wet.gz"))
+    return path.lower().endswith((".warc.gz", ".wet.gz", ".arc.gz"))

@@ -470,5 +470,6 @@ def test_dates(given: str, expected: str):
 def test_names_that_can_be_entered():
     assert WARC.can_enter("x/CC-MAIN.warc.gz")
     assert WET.can_enter("x/CC-MAIN.warc.wet.gz")
+    assert WARC.can_enter("x/old.ARC.gz")
     assert not WARC.can_enter("a.warc")
     assert not WARC.can_enter("a.warc.zst")
