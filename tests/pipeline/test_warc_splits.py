@@ -32,7 +32,7 @@ MOST_PARTS = 40
 
 
 @needs_data
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_split_size_gives_each_record_of_a_real_file_once(data: st.DataObject, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(web_archive, "_LOOK_BACK", data.draw(st.sampled_from([1, 1000, 1 << 18])))
