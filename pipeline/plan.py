@@ -111,12 +111,12 @@ def _digest(value: object) -> str:
 
 def _files_of(source: Source) -> tuple[str, list[tuple[str, files.Found]]]:
     """The folder that all of a source's paths share, and its files by their names below that folder, sorted."""
-    found = {file.path: file for pattern in source.paths for file in files.find(pattern)}
+    found = source.find()
     if not found:
         raise NoInput(f"source {source.name!r}: no file matches {', '.join(source.paths)}")
-    folder = _common(sorted({files.base_of(pattern) for pattern in source.paths}))
+    folder = source.folder() or _common(sorted({files.base_of(pattern) for pattern in source.paths}))
     inside = files.join(folder, "") if folder else ""
-    named = [(_readable(path.removeprefix(inside)), file) for path, file in found.items()]
+    named = [(_readable(file.path.removeprefix(inside)), file) for file in found]
     return folder, sorted(named, key=lambda pair: (pair[0], pair[1].path))
 
 

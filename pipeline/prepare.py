@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from filters.document import Document, Origin
 from filters.filter import Filter, Judge
-from pipeline import plan, pulse, tables
+from pipeline import http_files, plan, pulse, tables
 from pipeline.dedup import keys
 from pipeline.layout import Layout
 from pipeline.plan import document_number
@@ -146,13 +146,18 @@ class _Read(beam.DoFn):
         yield batch
 
     def _records(self, split: int, part: FilePart, number: int) -> Iterator[Record]:
-        """The records of a file; a file that can't be opened, or a reader that gives up, is one failed record."""
+        """The records of a file; a file that can't be opened, or a reader that gives up, is one failed record.
+
+        Not so a file that a network keeps from us: then the run must stop, for with a better one its output would differ.
+        """
         pulse.at(split, number)
         try:
             for record in self._source.read(part, self._limits.record):
                 yield record
                 number += 1
                 pulse.at(split, number)
+        except http_files.Unreachable:
+            raise
         except (OSError, ValueError) as error:
             yield Record(part.start, part.stop - part.start, failure=describe(error))
 

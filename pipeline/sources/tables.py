@@ -10,8 +10,8 @@ from typing import IO, Any, ClassVar, Literal
 from pydantic import Field
 
 from pipeline.files import open_read
-from pipeline.sources.archives import Unpacked
 from pipeline.sources.source import FilePart, NotADocument, Record, Source, UnreadableRecord
+from pipeline.sources.unpacked import Unpacked
 
 _CHUNK = 1 << 18
 _BATCH_ROWS = 256
