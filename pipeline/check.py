@@ -17,8 +17,9 @@ def problems(recipe: Recipe) -> Iterator[str]:
     """Models that are missing or don't load, sources without files, a tokenizer.json that can't be used."""
     for source in recipe.sources:
         try:
-            if not any(files.find(pattern) for pattern in source.paths):
-                yield f"source {source.name!r}: no file matches {', '.join(source.paths)}"
+            for patterns in (source.paths, source.reads_besides()):
+                if patterns and not any(files.find(pattern) for pattern in patterns):
+                    yield f"source {source.name!r}: no file matches {', '.join(patterns)}"
         except OSError as error:
             yield f"source {source.name!r}: {error}"
     for name, chain in recipe.chains.items():

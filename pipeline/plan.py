@@ -6,7 +6,7 @@ import functools
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from pipeline import files
@@ -97,9 +97,13 @@ def make(recipe: Recipe) -> Plan:
     folders: dict[str, str] = {}
     seen: list[tuple[str, str, int, float]] = []
     for source in recipe.sources:
-        folder, found = _files_of(source)
+        found = files_of(source, source.paths)
+        folder = _folder_of(source.paths)
         folders[source.name] = folder
         seen += [(source.name, name, file.size, file.changed) for name, file in found]
+        seen += [
+            (source.name, name, file.size, file.changed) for name, file in files_of(source, source.reads_besides())
+        ]
         for number, parts in enumerate(_cut(source, found, recipe.limits.split)):
             splits.append(Split(source.name, number, len(splits), parts))
     return Plan(tuple(splits), folders, _digest([one[:3] for one in seen]), _digest(seen))
@@ -109,15 +113,23 @@ def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
-def _files_of(source: Source) -> tuple[str, list[tuple[str, files.Found]]]:
-    """The folder that all of a source's paths share, and its files by their names below that folder, sorted."""
-    found = {file.path: file for pattern in source.paths for file in files.find(pattern)}
-    if not found:
-        raise NoInput(f"source {source.name!r}: no file matches {', '.join(source.paths)}")
-    folder = _common(sorted({files.base_of(pattern) for pattern in source.paths}))
+def files_of(source: Source, patterns: Sequence[str]) -> list[tuple[str, files.Found]]:
+    """The files that patterns match, by their names below the folder that all of these share, sorted.
+
+    Raises NoInput when they match none (but there may be no patterns).
+    """
+    found = {file.path: file for pattern in patterns for file in files.find(pattern)}
+    if not found and patterns:
+        raise NoInput(f"source {source.name!r}: no file matches {', '.join(patterns)}")
+    folder = _folder_of(patterns)
     inside = files.join(folder, "") if folder else ""
     named = [(_readable(path.removeprefix(inside)), file) for path, file in found.items()]
-    return folder, sorted(named, key=lambda pair: (pair[0], pair[1].path))
+    return sorted(named, key=lambda pair: (pair[0], pair[1].path))
+
+
+def _folder_of(patterns: Sequence[str]) -> str:
+    """The folder that the paths of all patterns share."""
+    return _common(sorted({files.base_of(pattern) for pattern in patterns}))
 
 
 def _readable(name: str) -> str:

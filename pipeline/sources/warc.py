@@ -48,7 +48,8 @@ from pipeline.sources.members import (
     find_start,
     is_start,
 )
-from pipeline.sources.source import FilePart, NotADocument, Record, Source, UnreadableRecord
+from pipeline.sources.selection import Pages
+from pipeline.sources.source import FilePart, NotADocument, Record, UnreadableRecord
 
 # --- records as they lie in the file --------------------------------------------------------------
 
@@ -441,7 +442,7 @@ def _record(block: Block) -> tuple[Record, str]:
     return record, kind
 
 
-class Warc(Source):
+class Warc(Pages):
     """Pages of web crawls. Text is the main content of HTML pages, or all of plain text ones."""
 
     kind: Literal["warc"] = "warc"
@@ -515,7 +516,7 @@ def page_text(
     return text
 
 
-class Wet(Source):
+class Wet(Pages):
     """Text that a crawl's own tools have extracted, as CommonCrawl publishes it."""
 
     kind: Literal["wet"] = "wet"
