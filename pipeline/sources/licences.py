@@ -37,6 +37,7 @@ _BSD_BINARY = "redistributions in binary form must reproduce the above copyright
 _ENDORSE = "to endorse or promote products derived from this software without specific prior written permission"
 _ISC = "permission to use copy modify and or distribute this software for any purpose with or without fee is hereby granted"
 _ISC_NOTICE = "provided that the above copyright notice and this permission notice appear in all copies"
+_ZLIB = "the origin of this software must not be misrepresented"
 _GNU = "gnu general public license"
 _LESSER = "gnu lesser general public license"
 
@@ -72,20 +73,20 @@ _LICENCES = (
     _Licence("BSL-1.0", ("boost software license version 1 0", "machine executable object code")),
     _Licence("Artistic-2.0", ("the artistic license 2 0", "package means")),
     _Licence("Artistic-1.0", ("the artistic license", "freely available"), ("2 0 copyright",)),
-    _Licence("Zlib", ("the origin of this software must not be misrepresented", "altered source versions must be"), ("must reproduce", "documentation is required"), 250),
+    _Licence("Zlib", (_ZLIB, "altered source versions must be"), ("must reproduce", "documentation is required"), 250),
     _Licence("NCSA", (_MIT, "redistributions of source code must retain", "to deal with the software")),
     _Licence("UPL-1.0", ("universal permissive license", "larger works")),
     _Licence("MS-PL", ("microsoft public license ms pl",)),
     _Licence("Python-2.0", ("python software foundation license version 2",)),
-    _Licence("PostgreSQL", ("permission to use copy modify and distribute this software and its documentation for any purpose without fee and without a written agreement is hereby granted",)),
+    _Licence("PostgreSQL", ("documentation for any purpose without fee and without a written agreement is hereby granted",)),
     _Licence("OFL-1.1", ("sil open font license version 1 1",)),
     _Licence("BSD-4-Clause", (_BSD, _BSD_BINARY, "must display the following acknowledgement"), words=450),
     _Licence("BSD-3-Clause-Clear", (_BSD, _BSD_BINARY, "no express or implied licenses to any party s patent rights"), words=450),
     _Licence("BSD-3-Clause", (_BSD, _BSD_BINARY, _ENDORSE), words=400),
-    _Licence("BSD-2-Clause", (_BSD, _BSD_BINARY), ("endorse or promote", "3 ", "acknowledg"), words=330),
+    _Licence("BSD-2-Clause", (_BSD, _BSD_BINARY), ("endorse or promote", "neither the name", "acknowledg"), words=330),
     _Licence("0BSD", (_ISC,), (_ISC_NOTICE,), 200),
     _Licence("ISC", (_ISC, _ISC_NOTICE), ("advertising",), 250),
-    _Licence("ISC", ("permission to use copy modify and distribute this software for any purpose with or without fee is hereby granted", _ISC_NOTICE), ("advertising",), 250),
+    _Licence("ISC", (_ISC.replace("and or distribute", "and distribute"), _ISC_NOTICE), ("advertising",), 250),
     _Licence("JSON", (_MIT, "for good not evil")),
     _Licence("X11", (_MIT, _MIT_NOTICE, "shall not be used in advertising or otherwise to promote the sale"), words=400),
     _Licence("MIT", (_MIT, _MIT_NOTICE), ("advertising", "not evil"), 450),
@@ -119,8 +120,14 @@ def licence_of_line(text: str) -> str:
     return " ".join(found[1].split()).removesuffix("-") if found else ""
 
 
-def identifiers(expression: str) -> frozenset[str]:
-    """The licences that an SPDX expression names, without ``+``, ``-only`` and ``-or-later``."""
-    words = re.findall(r"[A-Za-z0-9.+-]+", expression)
-    found = (word.removesuffix("+").removesuffix("-only").removesuffix("-or-later") for word in words)
-    return frozenset(word for word in found if word not in ("AND", "OR", "WITH"))
+def allows(expression: str, kept: frozenset[str]) -> bool:
+    """Whether one may choose licences that are all kept: ``MIT OR GPL-2.0`` is allowed by MIT, ``MIT AND GPL-2.0`` by both.
+
+    ``GPL-2.0+``, ``GPL-2.0-only`` and ``GPL-2.0-or-later`` count as ``GPL-2.0``; exceptions (``WITH …``) are ignored.
+    """
+    choices = re.split(r"\s+OR\s+", re.sub(r"\s+WITH\s+\S+", "", expression.replace("(", " ").replace(")", " ")))
+    return any({_plain(one) for one in re.split(r"\s+AND\s+", choice)} <= kept for choice in choices)
+
+
+def _plain(identifier: str) -> str:
+    return identifier.strip().removesuffix("+").removesuffix("-only").removesuffix("-or-later")

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from records import outcome
 
-from pipeline.sources.code import Code, decode, is_generated
+from pipeline.sources.code import Code
+from pipeline.sources.code_files import decode, is_generated
 from pipeline.sources.languages import LANGUAGES, language_of, language_of_name
 from pipeline.sources.source import FilePart, Record
 
