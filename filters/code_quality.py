@@ -6,8 +6,9 @@ StarCoder2 (Lozhkov et al. 2024, appendix A.2), over lines as ``str.splitlines``
 * longest line and mean line length in characters. Of HTML, JSON, Markdown, Roff, SMT, TeX, Text and XML, whose lines are
   paragraphs, only the longest line is judged, by a limit of its own (StarCoder2);
 * share of letters and digits, or of letters, in the text;
-* share of characters in comments (SantaCoder: Python, Java and JavaScript; a file without comments, or of nothing else,
-  teaches little). Measured for all languages with known comments, judged for ``comment_languages``;
+* share of characters in comments. Measured for all languages with known comments, judged for ``comment_languages``:
+  SantaCoder (Ben Allal et al. 2023) kept 0.01 to 0.8 of Python, Java and JavaScript. Here ``min_comments`` is off until
+  it is set: it takes every tenth file of well-kept repositories, and StarCoder did without it;
 * an XML declaration in the first 100 characters: the file is XML whatever its name says. Not measured for XML and XSLT;
 * the length of JSON and YAML files: long ones are data, short ones say nothing. Measured for these two alone;
 * visible text of HTML: its characters, and their share in the page. Measured for HTML alone;
@@ -81,7 +82,7 @@ class CodeQuality(Filter):
     max_longest_text_line: int | None = 100_000
     min_alphanumeric: float | None = 0.25
     min_letters: float | None = None
-    min_comments: float | None = 0.01
+    min_comments: float | None = None
     max_comments: float | None = 0.8
     comment_languages: tuple[str, ...] = Field(
         ("python", "java", "javascript"), description="languages judged by their comments, in lower case"

@@ -72,7 +72,7 @@ _LICENCES = (
     _Licence("WTFPL", ("do what the fuck you want to public license",)),
     _Licence("BSL-1.0", ("boost software license version 1 0", "machine executable object code")),
     _Licence("Artistic-2.0", ("the artistic license 2 0", "package means")),
-    _Licence("Artistic-1.0", ("the artistic license", "freely available"), ("2 0 copyright",)),
+    _Licence("Artistic-1.0", ("the artistic license", "freely available"), ("2 0 copyright", "openldap")),
     _Licence("Zlib", (_ZLIB, "altered source versions must be"), ("must reproduce", "documentation is required"), 250),
     _Licence("NCSA", (_MIT, "redistributions of source code must retain", "to deal with the software")),
     _Licence("UPL-1.0", ("universal permissive license", "larger works")),

@@ -38,9 +38,10 @@ class Row:
 
     def attributes(self) -> dict[bytes, bytes]:
         """The attributes as they are written, character references and all."""
-        quote = b'"' if b'"' in self.data else b"'"
+        double, single = self.data.find(b'"'), self.data.find(b"'")
+        quote = b"'" if 0 <= single < double or double < 0 else b'"'  # one kind a row, as programs write them
         parts = self.data.split(quote)  # names and values by turns: linear, whatever is in the row
-        names = (name.rstrip().removesuffix(b"=").rstrip().rpartition(b" ")[2] for name in parts[::2])
+        names = ((name.rstrip().removesuffix(b"=").split() or [b""])[-1] for name in parts[::2])
         return dict(zip(names, parts[1::2], strict=False))
 
 
