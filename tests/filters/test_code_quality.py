@@ -90,18 +90,19 @@ LET = "let x;\n"
         ("JavaScript", "/*" + "x" * 76 + "*/" + "x" * 20, "/*" + "x" * 77 + "*/" + "x" * 20, "code.too_many_comments"),
         ("HTML", "<p>" + "x" * 100 + "</p>", "<p>" + "x" * 99 + "</p>", "code.little_visible_text"),
         # 100 visible characters of 500, and of 501
-        ("HTML", "x" * 100 + f"<!--{'y' * 393}-->", "x" * 100 + f"<!--{'y' * 394}-->", "code.little_visible_text"),
+        ("HTML", "x" * 100 + f"<!--{'y' * 393}-->", "x" * 100 + f"<!--{'y' * 394}-->", "code.mostly_markup"),
         # runs of 1,024 and of 1,025 characters in a long file
-        ("Rust", f"'{'Ab1+' * 256}'\n" + LET * 400, f"'{'Ab1+' * 256}x'\n" + LET * 400, "code.encoded_data"),
+        ("Rust", f"'{'Ab1+' * 256}'\n" + LET * 400, f"'{'Ab1+' * 256}x'\n" + LET * 400, "code.long_encoded_data"),
         # 64 of 128 characters, and of 127
         ("Rust", "x" * 64 + "-" * 32 + ";y" * 16, "x" * 64 + "-" * 32 + ";y" * 15 + ";", "code.encoded_data"),
-        ("Markdown", "x " * 50_000, "x " * 50_000 + "x", "code.long_line"),
+        ("Markdown", "x " * 50_000, "x " * 50_000 + "x", "code.long_text_line"),
     ],
 )
 def test_boundaries_by_language(language, kept, removed, reason):
     only = {
-        "code.long_line": {},
+        "code.long_text_line": {},
         "code.encoded_data": {"max_longest_line": None, "max_mean_line": None},
+        "code.long_encoded_data": {"max_longest_line": None, "max_mean_line": None},
     }.get(reason, {"max_encoded": None, "max_mean_line": None, "min_comments": 0.01})
     assert code(kept, language, **only).removed_by == ""
     assert code(removed, language, **only).removed_by == reason
