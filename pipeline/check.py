@@ -19,6 +19,9 @@ def problems(recipe: Recipe) -> Iterator[str]:
         try:
             if not source.find():
                 yield f"source {source.name!r}: no file matches {', '.join(source.paths)}"
+            besides = source.reads_besides()
+            if besides and not any(files.find(pattern) for pattern in besides):
+                yield f"source {source.name!r}: no file matches {', '.join(besides)}"
         except OSError as error:
             yield f"source {source.name!r}: {error}"
     for name, chain in recipe.chains.items():

@@ -50,6 +50,11 @@ class Member:
     failure: str = ""
 
 
+def is_archive(name: str) -> bool:
+    """Whether a file's name is that of an archive that ``members`` looks into."""
+    return _ZIP_NAME.search(name) is not None or _TAR_NAME.search(name) is not None
+
+
 def members(part: FilePart, max_bytes: int, wanted: Callable[[str], bool] = lambda path: True) -> Iterator[Member]:
     """The regular files in a .tar (compressed or not) or .zip archive; any other file is its own only member.
 

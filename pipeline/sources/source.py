@@ -98,6 +98,10 @@ class Source(BaseModel):
         """Whether a file with this name can be entered at any byte, so that it may be cut into several parts."""
         return False
 
+    def reads_besides(self) -> tuple[str, ...]:
+        """Paths or patterns of further files that the output depends on: they are part of the run's input."""
+        return ()
+
     def read(self, part: FilePart, max_record_bytes: int) -> Iterator[Record]:
         """The records that begin in this part, in file order, each exactly once whatever the parts are.
 

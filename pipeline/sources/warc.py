@@ -13,7 +13,8 @@ from pipeline.extraction.codings import undo_encodings
 from pipeline.extraction.main_content import Extractor, clean, main_content
 from pipeline.extraction.media_type import kind_of, may_be_text, mime_of
 from pipeline.sources.header_fields import parse_headers
-from pipeline.sources.source import FilePart, NotADocument, Record, Source
+from pipeline.sources.selection import Pages
+from pipeline.sources.source import FilePart, NotADocument, Record
 from pipeline.sources.web_archive import HEADER_END, MAX_HEADER, Block, read_blocks
 
 _TYPES = ("warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation")
@@ -87,7 +88,7 @@ def _record(block: Block) -> tuple[Record, str]:
     return record, kind
 
 
-class Warc(Source):
+class Warc(Pages):
     """Pages of web crawls. Text is the main content of HTML pages, or all of plain text ones."""
 
     kind: Literal["warc"] = "warc"
@@ -178,7 +179,7 @@ def page_text(
     return text
 
 
-class Wet(Source):
+class Wet(Pages):
     """Text that a crawl's own tools have extracted, as CommonCrawl publishes it."""
 
     kind: Literal["wet"] = "wet"

@@ -29,7 +29,12 @@ def trained(**chosen) -> bytes:
 def sentencepiece_model() -> bytes:
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.Train(
-        sentence_iterator=iter(TEXTS * 5), model_writer=model, vocab_size=310, byte_fallback=True, hard_vocab_limit=False, minloglevel=2
+        sentence_iterator=iter(TEXTS * 5),
+        model_writer=model,
+        vocab_size=310,
+        byte_fallback=True,
+        hard_vocab_limit=False,
+        minloglevel=2,
     )
     return model.getvalue()
 
