@@ -112,7 +112,7 @@ def test_readings_of_a_text():
 
 
 LANGUAGES = {
-    "gbk": "zh", "shift_jis": "ja", "euc_jp": "ja", "cp949": "ko", "koi8_u": "uk", "koi8_r": "ru", "cp1253": "el",
+    "gbk": "zh", "cp932": "ja", "euc_jp": "ja", "cp949": "ko", "koi8_u": "uk", "koi8_r": "ru", "cp1253": "el",
     "cp1251": "ru uk bg sr be mk", "cp1255": "he", "cp1256": "ar fa", "cp874": "th", "cp1258": "vi", "cp1254": "tr",
     "cp1250": "pl cs sk hu ro hr sl", "iso8859_2": "pl cs hu", "cp1257": "lt lv", "cp1252": "de fr pt sv da fi is",
 }  # fmt: skip
@@ -147,9 +147,13 @@ def test_charsets_of_real_text_undeclared_declared_and_lied_about():
                 body = page.encode(codec, "ignore")
                 total += 1
                 for how, label in {"undeclared": "", "declared": codec, "utf-8": "utf-8", "iso": "iso-8859-1"}.items():
-                    label = {"koi8_u": "koi8-u", "koi8_r": "koi8-r", "cp949": "euc-kr", "cp874": "tis-620"}.get(
-                        label, label
-                    )
+                    label = {
+                        "koi8_u": "koi8-u",
+                        "koi8_r": "koi8-r",
+                        "cp949": "euc-kr",
+                        "cp874": "tis-620",
+                        "cp932": "shift_jis",
+                    }.get(label, label)
                     label = label.replace("cp", "windows-").replace("iso8859_", "iso-8859-").replace("_jp", "-jp")
                     right[how] += decode(body, label)[0] == body.decode(codec)
     assert total > 80
