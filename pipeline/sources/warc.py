@@ -136,7 +136,9 @@ class Warc(Pages):
             return
         codings = {} if headers is block.headers else headers
         body = block.data[start : block.stop]
-        record.text = partial(page_text, body, codings, content_type, self.extractor, limit, record.metadata)
+        record.text = partial(
+            page_text, body, codings, content_type, self.extractor, limit, record.metadata, record.url, record.date
+        )
 
 
 def _http_header(block: Block) -> tuple[dict[str, str], int]:
@@ -157,7 +159,14 @@ def _is_page_without_header(block: Block) -> bool:
 
 
 def page_text(
-    body: bytes, codings: Mapping[str, str], content_type: str, extractor: Extractor, limit: int, notes: dict[str, str]
+    body: bytes,
+    codings: Mapping[str, str],
+    content_type: str,
+    extractor: Extractor,
+    limit: int,
+    notes: dict[str, str],
+    url: str = "",
+    crawled: str = "",
 ) -> str:
     """The text of a page from its HTTP body; ``notes`` gets what ``main_content`` notes.
 
@@ -170,7 +179,7 @@ def page_text(
         raise NotADocument("http.mime")
     charset = charset_of(content_type)
     if kind == "html":
-        text = main_content(payload, extractor, charset, notes)
+        text = main_content(payload, extractor, charset, notes, url, crawled)
     else:
         text, notes["charset"] = decode(payload, charset)
         text = clean(text)
