@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple, cast
 
 from presidio_analyzer import EntityRecognizer, RecognizerResult
 
 from filters.pii.anchors import Anchor
 from filters.pii.gates import read_whole
+from filters.pii.settings import Entity
 
 CONTEXT_BOOST: Final = 0.35
 CONTEXT_SCORE: Final = 0.4
@@ -40,7 +41,7 @@ class Anchored(EntityRecognizer):
 
     def __init__(self, entity: str, anchors: Sequence[Anchor]) -> None:
         super().__init__(supported_entities=[entity], name=type(self).__name__)
-        self.entity = entity
+        self.entity = cast(Entity, entity)
         self.anchors = tuple(anchors)
 
     def load(self) -> None:
@@ -54,9 +55,7 @@ class Anchored(EntityRecognizer):
         """What the anchors lead to, each once, in order."""
         return sorted({found for start, end in spans for found in self.around(text, start, end)})
 
-    def analyze(
-        self, text: str, entities: Sequence[str] = (), nlp_artifacts: object = None
-    ) -> list[RecognizerResult]:
+    def analyze(self, text: str, entities: Sequence[str] = (), nlp_artifacts: object = None) -> list[RecognizerResult]:
         """presidio's interface: what is found in the whole text."""
         spans = sorted({span for anchor in self.anchors for span in anchor.spans(text)})
         return [RecognizerResult(self.entity, *found) for found in self.find(text, spans)]
@@ -74,7 +73,7 @@ class InContext(Anchored):
         self, entity: str, recognizers: Sequence[EntityRecognizer], words: Iterable[str], reach: int = 40
     ) -> None:
         super().__init__(entity, [Anchor(word, digit_after=reach + 8) for word in words])
-        self._recognizers = tuple(recognizers)
+        self._recognizers: tuple[Any, ...] = tuple(recognizers)
         self._reach = reach
 
     def around(self, text: str, start: int, end: int) -> Iterator[Found]:

@@ -7,6 +7,7 @@ words it knows, and drops hits inside longer words and hits that lack a digit wh
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -61,13 +62,17 @@ class Anchor:
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where it stands in the text: what ``Anchors.find`` finds of it, one word at a time."""
-        pattern = regex.compile(self.pattern, regex.V1)
-        return [match.span() for match in pattern.finditer(text, overlapped=True)]
+        return [match.span() for match in _compiled(self.pattern).finditer(text, overlapped=True)]
 
 
 def anchors(words: Iterable[str], **options: int) -> tuple[Anchor, ...]:
     """The words as anchors, all with the same options."""
     return tuple(Anchor(word, **options) for word in words)  # type: ignore[arg-type]
+
+
+@functools.cache
+def _compiled(pattern: str) -> regex.Pattern[str]:
+    return regex.compile(pattern, regex.V1)
 
 
 def _variants(character: str) -> str:
@@ -147,6 +152,7 @@ class Anchors:
         return {owner: sorted(set(spans)) for owner, spans in found.items()}
 
 
+@functools.cache
 def _character_table() -> NDArray[np.uint16]:
     """For every code point whether it is a letter of a spaced script, or a digit."""
     characters = "".join(map(chr, range(0x110000)))

@@ -73,11 +73,42 @@ _PRIVATE_KEY: Final = re.compile(
 _KEY_LINE: Final = re.compile(r"[A-Za-z0-9+/=]{16,}")
 _ESCAPE: Final = re.compile(r"(?:\\[nr])+")
 
-ASSIGNED_KEYS: Final = ("token", "secret", "apikey", "api_key", "api-key", "accesskey", "access_key", "auth_key", "authkey")
+ASSIGNED_KEYS: Final = (
+    "token",
+    "secret",
+    "apikey",
+    "api_key",
+    "api-key",
+    "accesskey",
+    "access_key",
+    "auth_key",
+    "authkey",
+)
 ASSIGNED_WORDS: Final = (
     *("password", "passwd", "passphrase", "passwort", "contraseña", "contrasena", "motdepasse", "mot de passe"),
-    *("_pass", "dbpass", "db-pass", "userpass", "identified by", "credential", "private_key", "client_key", "secret_key"),
-    *("密码", "口令", "db_key", "service_key", "account_key", "access-key", "encryption_key", "signing_key", "pwd", "pass"),
+    *(
+        "_pass",
+        "dbpass",
+        "db-pass",
+        "userpass",
+        "identified by",
+        "credential",
+        "private_key",
+        "client_key",
+        "secret_key",
+    ),
+    *(
+        "密码",
+        "口令",
+        "db_key",
+        "service_key",
+        "account_key",
+        "access-key",
+        "encryption_key",
+        "signing_key",
+        "pwd",
+        "pass",
+    ),
 )
 _ASSIGNED: Final = re.compile(
     r"[\w-]{0,24}[\"'\]]{0,2}[ \t]{0,8}(?:=>|:=|[=:：])[ \t]{0,8}(?:[a-zA-Z]{0,2}(?P<quote>[\"'`])(?P<quoted>[^\"'`\s]{6,200})(?P=quote)"
@@ -112,7 +143,11 @@ class SecretRecognizer(Anchored):
         if anchor == _BEGIN.word.lower():
             yield from _private_key(text, start)
         elif anchor in self._rules:
-            if start == 0 or not (text[start - 1].isalnum() or text[start - 1] in "_-" and anchor != ":aa") or anchor == ":aa":
+            if (
+                start == 0
+                or not (text[start - 1].isalnum() or (text[start - 1] in "_-" and anchor != ":aa"))
+                or anchor == ":aa"
+            ):
                 for rule in self._rules[anchor]:
                     place = max(start - 10, 0) if anchor == ":aa" else start
                     match = rule.search(text, place, start + 4096)
@@ -120,7 +155,9 @@ class SecretRecognizer(Anchored):
                         yield Found(match.start(), match.end(), 0.9)
                         return
         else:
-            yield from _assigned(text, end, key=anchor in ASSIGNED_KEYS, form=_IDENTIFIED if anchor == "identified by" else _ASSIGNED)
+            yield from _assigned(
+                text, end, key=anchor in ASSIGNED_KEYS, form=_IDENTIFIED if anchor == "identified by" else _ASSIGNED
+            )
 
 
 _BEGIN: Final = Anchor("-----BEGIN ", inside=True)

@@ -53,12 +53,12 @@ def _loaded(engine: Engine, language: str) -> NlpEngine:
         if not spacy.util.is_package(name) and not Path(name).exists():
             raise ValueError(f"pii.engine: spaCy's model {name!r} is not installed; python -m spacy download {name}")
     made = (
-        SpacyNlpEngine(models=[{"lang_code": language, "model_name": name}], ner_model_configuration=NerModelConfiguration())
+        SpacyNlpEngine(
+            models=[{"lang_code": language, "model_name": name}], ner_model_configuration=NerModelConfiguration()
+        )
         if engine.kind == "spacy"
         else TransformersNlpEngine(
-            models=[
-                {"lang_code": language, "model_name": {"spacy": f"{language}_core_web_sm", "transformers": name}}
-            ]
+            models=[{"lang_code": language, "model_name": {"spacy": f"{language}_core_web_sm", "transformers": name}}]
         )
     )
     made.load()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer, RecognizerResult
 from presidio_analyzer.predefined_recognizers import (
@@ -45,7 +45,7 @@ class IssuedCardRecognizer(CreditCardRecognizer):
     def validate_result(self, pattern_text: str) -> bool:
         """Whether the number is an issuer's and its check digit (Luhn) right."""
         digits = re.sub(r"\D", "", pattern_text)
-        valid = _ISSUED.fullmatch(digits) and len(set(digits)) > 2 and super().validate_result(pattern_text)
+        valid = _ISSUED.fullmatch(digits) and len(set(digits)) > 1 and super().validate_result(pattern_text)
         return bool(valid)
 
 
@@ -56,13 +56,15 @@ class AnyCaseIbanRecognizer(IbanRecognizer):
     """presidio's IBANs, and those in lower case where they stand in one piece and pass the same checks."""
 
     def analyze(
-        self, text: str, entities: list[str], nlp_artifacts: object = None, regex_flags: int | None = None
+        self, text: str, entities: list[str], nlp_artifacts: Any = None, regex_flags: Any = None
     ) -> list[RecognizerResult]:
         """The IBANs in the text."""
-        results: list[RecognizerResult] = super().analyze(text, entities, None, regex_flags)
-        for match in _LOWER_IBAN.finditer(text):
-            if self.validate_result(match[0].upper()):
-                results.append(RecognizerResult("IBAN_CODE", match.start(), match.end(), 1.0))
+        results: list[RecognizerResult] = super().analyze(text, entities, nlp_artifacts, regex_flags)
+        results += [
+            RecognizerResult("IBAN_CODE", match.start(), match.end(), 1.0)
+            for match in _LOWER_IBAN.finditer(text)
+            if self.validate_result(match[0].upper())
+        ]
         return results
 
 
@@ -77,13 +79,15 @@ class WalletRecognizer(CryptoRecognizer):
         super().__init__(patterns=[Pattern("Bitcoin", bitcoin, 0.5)])
 
     def analyze(
-        self, text: str, entities: list[str], nlp_artifacts: object = None, regex_flags: int | None = None
+        self, text: str, entities: list[str], nlp_artifacts: Any = None, regex_flags: Any = None
     ) -> list[RecognizerResult]:
         """The wallets in the text."""
-        results: list[RecognizerResult] = super().analyze(text, entities, None, regex_flags)
-        for match in _ETHEREUM.finditer(text):
-            if len(set(match[0][2:].lower())) > 6:
-                results.append(RecognizerResult("CRYPTO", match.start(), match.end(), 0.6))
+        results: list[RecognizerResult] = super().analyze(text, entities, nlp_artifacts, regex_flags)
+        results += [
+            RecognizerResult("CRYPTO", match.start(), match.end(), 0.6)
+            for match in _ETHEREUM.finditer(text)
+            if len(set(match[0][2:].lower())) > 6
+        ]
         return results
 
 

@@ -64,7 +64,9 @@ _DOMAIN = re.compile(rb"@\w+(?:-+\w+)*(?:\.\w+(?:-+\w+)*)+")
 _ALNUM: Final = np.isin(np.arange(256), np.frombuffer((string.ascii_letters + string.digits).encode(), np.uint8))
 _MAC_RUN_BYTES: Final = (string.ascii_letters + string.digits + ":.-").encode()
 _MAC_RUN = re.compile(rb"[0-9A-Za-z:.-]*")
-_MAC = re.compile(rb"[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}")
+_MAC = re.compile(
+    rb"[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}"
+)
 _IBAN_RUN_BYTES: Final = string.ascii_uppercase.encode() + string.digits.encode() + b" -"
 _IBAN_RUN = re.compile(rb"[A-Z0-9 -]*")
 _IBAN = re.compile(rb"[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]{4}){2}")

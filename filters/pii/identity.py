@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import presidio_analyzer.predefined_recognizers as presidio
 from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer
@@ -147,12 +147,18 @@ def shaped() -> tuple[Shaped, ...]:
             (),
             presidio.ItFiscalCodeRecognizer(
                 patterns=[
-                    Pattern("codice fiscale", r"(?<!\w)[A-Z]{6}[0-9]{2}[A-EHLMPR-T][0-9]{2}[A-Z][0-9]{3}[A-Z](?!\w)", 0.5)
+                    Pattern(
+                        "codice fiscale", r"(?<!\w)[A-Z]{6}[0-9]{2}[A-EHLMPR-T][0-9]{2}[A-Z][0-9]{3}[A-Z](?!\w)", 0.5
+                    )
                 ]
             ),
             re.compile(rb"[A-Za-z]{6}[0-9]{2}[A-Ta-t][0-9]{2}[A-Za-z][0-9]{3}[A-Za-z]"),
         ),
-        Shaped(("FR",), FrNirRecognizer(), re.compile(rb"[12][ .-]?[0-9]{2}[ .-]?[0-9]{2}[ .-]?[0-9A-Ba-b]{2}[ .-]?[0-9]{3}")),
+        Shaped(
+            ("FR",),
+            FrNirRecognizer(),
+            re.compile(rb"[12][ .-]?[0-9]{2}[ .-]?[0-9]{2}[ .-]?[0-9A-Ba-b]{2}[ .-]?[0-9]{3}"),
+        ),
         Shaped(("BR",), BrCpfRecognizer(), re.compile(rb"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}")),
         Shaped(
             ("PL",),
@@ -186,7 +192,7 @@ _SSN_WORDS: Final = ("ssn", "ssns", "social security", "soc sec", "ssn#")
 _ES_WORDS: Final = ("dni", "nif", "nie", "documento nacional de identidad", "número de identidad", "d.n.i.", "n.i.f.")
 _DE_HEALTH: Final = ("krankenversicherungsnummer", "krankenversichertennummer", "versichertennummer", "kvnr")
 
-ID_WORDS: Final[tuple[tuple[tuple[type[EntityRecognizer], ...], tuple[str, ...]], ...]] = (
+ID_WORDS: Final[tuple[tuple[tuple[type[Any], ...], tuple[str, ...]], ...]] = (
     ((presidio.UsSsnRecognizer,), _SSN_WORDS),
     ((presidio.UsItinRecognizer,), ("itin", "taxpayer id", "taxpayer identification", "tax id")),
     ((presidio.UsMbiRecognizer,), ("medicare", "mbi")),
@@ -202,8 +208,14 @@ ID_WORDS: Final[tuple[tuple[tuple[type[EntityRecognizer], ...], tuple[str, ...]]
     ((presidio.PhUmidRecognizer,), ("umid", "philhealth", "crn")),
     ((presidio.NgNinRecognizer,), ("nin", "national identification number")),
     ((presidio.ZaIdNumberRecognizer,), ("id number", "identity number", "rsa id", "id no")),
-    ((presidio.KrRrnRecognizer, presidio.KrFrnRecognizer), ("주민등록번호", "주민번호", "외국인등록번호", "rrn", "frn")),
-    ((presidio.FiPersonalIdentityCodeRecognizer,), ("hetu", "henkilötunnus", "personbeteckning", "personal identity code")),
+    (
+        (presidio.KrRrnRecognizer, presidio.KrFrnRecognizer),
+        ("주민등록번호", "주민번호", "외국인등록번호", "rrn", "frn"),
+    ),
+    (
+        (presidio.FiPersonalIdentityCodeRecognizer,),
+        ("hetu", "henkilötunnus", "personbeteckning", "personal identity code"),
+    ),
     ((presidio.EsNifRecognizer, presidio.EsNieRecognizer), _ES_WORDS),
     ((presidio.ItFiscalCodeRecognizer,), ("codice fiscale", "cod. fisc.", "c.f.")),
     ((presidio.ItIdentityCardRecognizer,), ("carta d'identità", "carta di identità", "carta d’identità", "cie")),
@@ -232,7 +244,14 @@ PASSPORT_WORDS: Final = (
     *("passeport", "pasaporte", "passaporto", "passaporte", "护照", "护照号", "護照", "パスポート", "여권", "여권번호"),
 )
 LICENCE_WORDS: Final = (
-    *("driver's license", "driver’s license", "drivers license", "driver license", "driving license", "driver's licence"),
+    *(
+        "driver's license",
+        "driver’s license",
+        "drivers license",
+        "driver license",
+        "driving license",
+        "driver's licence",
+    ),
     *("driving licence", "driver licence", "license number", "licence number", "dl number", "dl no", "dvla"),
     *("führerschein", "führerscheinnummer", "patente di guida", "permis de conduire", "carné de conducir", "运转免许"),
     *("permiso de conducir", "licencia de conducir", "驾驶证", "驾照", "운전면허", "운전면허번호", "運転免許"),
@@ -248,7 +267,7 @@ def passports() -> InContext:
     """Passport numbers behind the word for passport."""
     chinese = Pattern("Chinese passport", r"(?<![0-9A-Za-z])(?:E[A-HJ-NP-Z]?|[GDSPH])[0-9]{7,8}(?![0-9A-Za-z])", 0.1)
     french = Pattern("French passport", r"(?<![0-9A-Za-z])[0-9]{2}[A-Z]{2}[0-9]{5}(?![0-9A-Za-z])", 0.1)
-    classes: Sequence[type[EntityRecognizer]] = (
+    classes: Sequence[type[Any]] = (
         *(presidio.UsPassportRecognizer, presidio.UkPassportRecognizer, presidio.DePassportRecognizer),
         *(presidio.EsPassportRecognizer, presidio.ItPassportRecognizer, presidio.InPassportRecognizer),
         *(presidio.KrPassportRecognizer, presidio.ZaPassportRecognizer, presidio.PhPassportRecognizer),
@@ -259,7 +278,7 @@ def passports() -> InContext:
 
 def licences() -> InContext:
     """Numbers of driving licences behind the words for them."""
-    classes: Sequence[type[EntityRecognizer]] = (
+    classes: Sequence[type[Any]] = (
         *(presidio.UsLicenseRecognizer, presidio.UkDrivingLicenceRecognizer, presidio.DeFuehrerscheinRecognizer),
         *(presidio.ItDriverLicenseRecognizer, presidio.KrDriverLicenseRecognizer, presidio.ZaDriverLicenseRecognizer),
     )

@@ -28,7 +28,9 @@ _FIGURES = re.compile(
     r"|[0-9]+(?:\.[0-9]+)?/[0-9]+(?:\.[0-9]+)?/[0-9]"  # 25/29.97/50, 600/800/1000
 )
 """Dates with an hour behind them, and choices of sizes or rates."""
-_QUANTITY = re.compile(r"\s?(?:%|€|\$|£|USD\b|EUR\b|元|km\b|kg\b|m²|bytes\b|million\b|billion\b|people\b|inhabitants\b)")
+_QUANTITY = re.compile(
+    r"\s?(?:%|€|\$|£|USD\b|EUR\b|元|km\b|kg\b|m²|bytes\b|million\b|billion\b|people\b|inhabitants\b)"
+)
 
 
 def is_lookalike(text: str, match: Match) -> bool:

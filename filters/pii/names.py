@@ -25,7 +25,9 @@ _FULL_NAME = regex.compile(FULL, regex.V1)
 _CAPITALS_NAME = regex.compile(r"\p{Lu}{2,}(?:[ \t]\p{Lu}{2,}){1,2}(?!\w)", regex.V1)
 
 _NAME_BEFORE = regex.compile(rf"(?<![\w’'])(?P<name>{FULL})[ \t]$", regex.V1)
-_NAME_BEFORE_ADDRESS = regex.compile(rf"(?<![\w’'])(?P<name>{FULL})[\"']? ?[<(\[](?:mailto:)?[\w.+-]{{1,64}}$", regex.V1)
+_NAME_BEFORE_ADDRESS = regex.compile(
+    rf"(?<![\w’'])(?P<name>{FULL})[\"']? ?[<(\[](?:mailto:)?[\w.+-]{{1,64}}$", regex.V1
+)
 
 _SURNAMES = (
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林罗高梁郑谢宋唐许韩冯邓曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈钟姜崔谭陆范汪廖石金"
@@ -37,24 +39,64 @@ _CHINESE_AFTER = re.compile(rf"[\s:：,，是]{{0,3}}(?P<name>{_CHINESE})(?=[\s,
 _CHINESE_BEFORE = re.compile(rf"(?<![\u4e00-\u9fff])(?P<name>{_CHINESE})$")
 
 NO_NAMES: Final = frozenset(
-    "a all an and any are as at be both but by can contact customer customers do each email first for friend friends from"
-    " full get google guest has have he here his home how i if in is it its last mail madam more my name new no not of on"
-    " one or other our parents phone please post public read reader readers save see she sir sirs so staff subscribe team"
-    " that the their them there they this time to today us valued view was we welcome what when where who why with world"
-    " you your january february march april may june july august september october november december monday tuesday"
-    " wednesday thursday friday saturday sunday admin administrator everyone everybody anonymous guests editor user users"
-    " father mother mum mom dad god lord diary neighbor neighbour colleague colleagues member members sister brother"
-    " inc ltd llc gmbh corp company university department street school church page site web website facebook twitter"
-    " damen herren kunde kunden kollegen freunde leser damen und ihr sie die der das client monsieur madame messieurs"
-    " tous toutes amigos todos señor señora cliente hiring manager santa selection committee support service services"
-    " mr mrs ms miss dr prof professor rev universe world america earth usa uk congeniality bundeskanzler bundeskanzlerin"
-    " minister ministerin präsident präsidentin doktor president chairman chair speaker secretary judge justice who"
-    " associated press reuters staff writer writers reporter the".split()
+    (
+        *("a", "admin", "administrator", "all", "america", "amigos", "an", "and", "anonymous", "any", "april"),
+        *("are", "as", "associated", "at", "august", "be", "both", "brother", "bundeskanzler", "bundeskanzlerin"),
+        *("but", "by", "can", "chair", "chairman", "church", "client", "cliente", "colleague", "colleagues"),
+        *("committee", "company", "congeniality", "contact", "corp", "customer", "customers", "dad", "damen"),
+        *("das", "december", "department", "der", "diary", "die", "do", "doktor", "dr", "each", "earth"),
+        *("editor", "email", "everybody", "everyone", "facebook", "father", "february", "first", "for"),
+        *("freunde", "friday", "friend", "friends", "from", "full", "get", "gmbh", "god", "google", "guest"),
+        *("guests", "has", "have", "he", "here", "herren", "hiring", "his", "home", "how", "i", "if", "ihr"),
+        *("in", "inc", "is", "it", "its", "january", "judge", "july", "june", "justice", "kollegen", "kunde"),
+        *("kunden", "last", "leser", "llc", "lord", "ltd", "madam", "madame", "mail", "manager", "march", "may"),
+        *("member", "members", "messieurs", "minister", "ministerin", "miss", "mom", "monday", "monsieur"),
+        *("more", "mother", "mr", "mrs", "ms", "mum", "my", "name", "neighbor", "neighbour", "new", "no", "not"),
+        *("november", "october", "of", "on", "one", "or", "other", "our", "page", "parents", "phone", "please"),
+        *("post", "president", "press", "prof", "professor", "präsident", "präsidentin", "public", "read"),
+        *("reader", "readers", "reporter", "reuters", "rev", "santa", "saturday", "save", "school", "secretary"),
+        *("see", "selection", "september", "service", "services", "señor", "señora", "she", "sie", "sir", "sirs"),
+        *("sister", "site", "so", "speaker", "staff", "street", "subscribe", "sunday", "support", "team", "that"),
+        *("the", "their", "them", "there", "they", "this", "thursday", "time", "to", "today", "todos", "tous"),
+        *("toutes", "tuesday", "twitter", "uk", "und", "universe", "university", "us", "usa", "user", "users"),
+        *("valued", "view", "was", "we", "web", "website", "wednesday", "welcome", "what", "when", "where"),
+        *("who", "why", "with", "world", "writer", "writers", "you", "your"),
+    )
 )
 
 _TITLES: Final = (
-    *("Mr", "Mr.", "Mrs", "Mrs.", "Ms", "Ms.", "Miss", "Mx.", "Dr", "Dr.", "Prof.", "Professor", "Rev.", "Herr", "Herrn"),
-    *("Frau", "Monsieur", "Madame", "Mme", "Mlle", "Sr.", "Sra.", "Srta.", "Señor", "Señora", "Sig.", "Signor", "Signora"),
+    *(
+        "Mr",
+        "Mr.",
+        "Mrs",
+        "Mrs.",
+        "Ms",
+        "Ms.",
+        "Miss",
+        "Mx.",
+        "Dr",
+        "Dr.",
+        "Prof.",
+        "Professor",
+        "Rev.",
+        "Herr",
+        "Herrn",
+    ),
+    *(
+        "Frau",
+        "Monsieur",
+        "Madame",
+        "Mme",
+        "Mlle",
+        "Sr.",
+        "Sra.",
+        "Srta.",
+        "Señor",
+        "Señora",
+        "Sig.",
+        "Signor",
+        "Signora",
+    ),
     *("Dott.", "Dña.", "Attn:", "Attn", "Attention:", "c/o", "z. Hd.", "z.Hd."),
 )
 _TITLE_SPELLINGS: Final = frozenset((*_TITLES, "mr.", "mrs.", "MR.", "MRS.", "DR.", "ATTN:", "attn:"))
@@ -84,8 +126,29 @@ _LABELS: Final = (
     *("contacto:", "autor:", "auteur:", "responsable:", "cc:", "attendees:", "assigned to:", "manager:", "user:"),
     *('name":', 'owner":', 'author":', 'contact":', "signed-off-by:", "reviewed-by:", "co-authored-by:", "alert for"),
 )
-_CHINESE_LABELS: Final = ("我叫", "我是", "姓名", "我的名字是", "我的名字叫", "联系人", "收件人", "负责人", "患者", "尊敬的", "亲爱的", "署名")
-_ACTIONS: Final = ("logged in", "logged out", "signed in", "signed out", "signed up", "updated profile", "changed password")
+_CHINESE_LABELS: Final = (
+    "我叫",
+    "我是",
+    "姓名",
+    "我的名字是",
+    "我的名字叫",
+    "联系人",
+    "收件人",
+    "负责人",
+    "患者",
+    "尊敬的",
+    "亲爱的",
+    "署名",
+)
+_ACTIONS: Final = (
+    "logged in",
+    "logged out",
+    "signed in",
+    "signed out",
+    "signed up",
+    "updated profile",
+    "changed password",
+)
 _CHINESE_TITLES: Final = ("先生", "女士", "小姐", "太太", "老师", "同学", "医生", "师傅")
 
 
@@ -174,7 +237,8 @@ class NameRecognizer(Anchored):
 
     def _mailed(self, text: str, start: int, end: int) -> Iterator[Found]:
         """The name before its address: ``Jane Roe <jane@…>``."""
-        if match := _NAME_BEFORE_ADDRESS.search(text, max(start - 140, 0), start):
+        bracket = max(text.rfind(mark, max(start - 66, 0), start) for mark in "<([")
+        if bracket > 0 and (match := _NAME_BEFORE_ADDRESS.search(text, max(bracket - 80, 0), start)):
             for found in _name(text, match.start("name"), 0.6, least=2):
                 if found.end == match.end("name"):
                     yield found
@@ -185,7 +249,11 @@ class NameRecognizer(Anchored):
             return
         for found in _name(text, place, 0.5, least=2):
             rest = text[found.end : found.end + 4]
-            if not rest or rest[0] in "\r\n,|/·•(" or rest.startswith((" |", " -", " –", " —", " on ", " / ", " · ", " • ", " am ")):
+            if (
+                not rest
+                or rest[0] in "\r\n,|/·•("
+                or rest.startswith((" |", " -", " –", " —", " on ", " / ", " · ", " • ", " am "))
+            ):
                 yield found
 
     def _chinese_after(self, text: str, start: int, end: int) -> Iterator[Found]:

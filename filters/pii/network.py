@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import tldextract
 from presidio_analyzer import Pattern, RecognizerResult
@@ -40,7 +40,7 @@ class DomainEmailRecognizer(EmailRecognizer):
         self._extract("example.com")  # reads the list now
 
     def analyze(
-        self, text: str, entities: list[str], nlp_artifacts: object = None, regex_flags: int | None = None
+        self, text: str, entities: list[str], nlp_artifacts: Any = None, regex_flags: Any = None
     ) -> list[RecognizerResult]:
         """The addresses, without what is no part of them though it might be: ``email='`` in ``email='li@uni.de'``."""
         results: list[RecognizerResult] = super().analyze(text, entities, None, regex_flags)
@@ -61,7 +61,8 @@ class DomainEmailRecognizer(EmailRecognizer):
 class HostIpRecognizer(IpRecognizer):
     """presidio's IP addresses, without quads inside longer dotted numbers and, by default, without private addresses.
 
-    ``1.3.6.1.4.1`` is an object identifier or the number of a section. Private, loopback, link-local, documentation (RFC 5737, 3849), multicast and reserved addresses (and
+    ``1.3.6.1.4.1`` is an object identifier or the number of a section.
+    Private, loopback, link-local, documentation (RFC 5737, 3849), multicast and reserved addresses (and
     netmasks, which are among these) say nothing about anybody, nor do the resolvers that everybody knows and ``1.2.3.4``; and what is
     not in 2000::/3, all of IPv6 that is given to hosts, is more often code (``a::b``). A bare ``::`` is never taken.
     """
@@ -69,8 +70,16 @@ class HostIpRecognizer(IpRecognizer):
     GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
     WELL_KNOWN: Final = frozenset(
         ipaddress.ip_address(one)
-        for one in "1.1.1.1 1.0.0.1 8.8.8.8 8.8.4.4 9.9.9.9 114.114.114.114 223.5.5.5 208.67.222.222 208.67.220.220"
-        " 2001:4860:4860::8888 2001:4860:4860::8844 2606:4700:4700::1111 2606:4700:4700::1001".split()
+        for one in (
+            *("1.1.1.1", "1.0.0.1", "8.8.8.8", "8.8.4.4", "9.9.9.9", "114.114.114.114", "223.5.5.5", "208.67.222.222"),
+            *(
+                "208.67.220.220",
+                "2001:4860:4860::8888",
+                "2001:4860:4860::8844",
+                "2606:4700:4700::1111",
+                "2606:4700:4700::1001",
+            ),
+        )
     )
 
     def __init__(self, *, private: bool, examples: bool = False) -> None:
@@ -129,15 +138,38 @@ _USER_INFO = re.compile(r"[\w.~!$&*+%-]{1,80}(?::[^\s/?#@\"'<>\\]{0,200})?@(?=[\
 _PARAMETER = re.compile(r"[^\s&#\"'<>\\;,)\]}]{1,512}")
 _PROFILE = re.compile(r"[\w.%-]{2,64}(?=/?(?:[\s\"'<>)\],;?#|]|[.!](?:\s|$)|$))")
 _HANDLE = re.compile(r"[\w.%-]{2,64}")
-_URL_BEFORE = re.compile(r"(?:https?://|www\.)[^\s\"'<>]{0,400}$", re.IGNORECASE)
-_PLACEHOLDER = re.compile(r"[<{\[$%*]|(?:your|my)[-_ ]?|x{3,}|user(?:name)?\b|example|foo\b|test\b|token\b", re.IGNORECASE)
+_URL_END = re.compile(r"[\s\"'<>]")
+LONGEST_URL: Final = 400
+_PLACEHOLDER = re.compile(
+    r"[<{\[$%*]|(?:your|my)[-_ ]?|x{3,}|user(?:name)?\b|example|foo\b|test\b|token\b", re.IGNORECASE
+)
 
 TOKEN_PARAMETERS: Final = (
-    *("access_token=", "auth_token=", "api_key=", "apikey=", "api-key=", "client_secret=", "auth=", "token=", "secret="),
+    *(
+        "access_token=",
+        "auth_token=",
+        "api_key=",
+        "apikey=",
+        "api-key=",
+        "client_secret=",
+        "auth=",
+        "token=",
+        "secret=",
+    ),
     *("password=", "passwd=", "pwd=", "sig=", "signature=", "sessionid=", "session_id=", "session=", "sid=", "jwt="),
     *("phpsessid=", "jsessionid=", "x-amz-signature=", "x-amz-credential=", "key="),
 )
-USER_PARAMETERS: Final = ("username=", "user=", "login=", "user_name=", "userid=", "user_id=", "email=", "uid=", "screen_name=")
+USER_PARAMETERS: Final = (
+    "username=",
+    "user=",
+    "login=",
+    "user_name=",
+    "userid=",
+    "user_id=",
+    "email=",
+    "uid=",
+    "screen_name=",
+)
 PROFILES: Final = (
     *("twitter.com/", "//x.com/", "facebook.com/", "instagram.com/", "linkedin.com/in/", "github.com/", "t.me/"),
     *("tiktok.com/@", "medium.com/@", "youtube.com/@", "youtube.com/user/", "reddit.com/user/", "reddit.com/u/"),
@@ -146,13 +178,26 @@ PROFILES: Final = (
     *("news.ycombinator.com/user?id=", "stackoverflow.com/users/", "quora.com/profile/", "wa.me/", "bitbucket.org/"),
 )
 _NO_PERSON: Final = frozenset(
-    "about account accounts ads app apps article articles blog careers compose contact developer developers dialog docs"
-    " download events explore faq features feed groups hashtag help home i imprint in index.html index.php intent jobs"
-    " join legal login logout media messages notifications p pages people photo photos policies policy press pricing"
-    " privacy products profile.php public reel reels search security settings share share.php sharer sharer.php shop"
-    " signin signup site sites store stories support team terms topics tr trending tos user users video videos watch"
-    " widgets www features marketplace sponsors orgs plugins embed pin status business company".split()
+    (
+        *("about", "account", "accounts", "ads", "app", "apps", "article", "articles", "blog", "business"),
+        *("careers", "company", "compose", "contact", "developer", "developers", "dialog", "docs", "download"),
+        *("embed", "events", "explore", "faq", "features", "feed", "groups", "hashtag", "help", "home", "i"),
+        *("imprint", "in", "index.html", "index.php", "intent", "jobs", "join", "legal", "login", "logout"),
+        *("marketplace", "media", "messages", "notifications", "orgs", "p", "pages", "people", "photo", "photos"),
+        *("pin", "plugins", "policies", "policy", "press", "pricing", "privacy", "products", "profile.php"),
+        *("public", "reel", "reels", "search", "security", "settings", "share", "share.php", "sharer"),
+        *("sharer.php", "shop", "signin", "signup", "site", "sites", "sponsors", "status", "store", "stories"),
+        *("support", "team", "terms", "topics", "tos", "tr", "trending", "user", "users", "video", "videos"),
+        *("watch", "widgets", "www"),
+    )
 )
+
+
+def _in_url(text: str, place: int) -> bool:
+    """Whether the place is inside a URL that began at most ``LONGEST_URL`` characters before."""
+    first = max(place - LONGEST_URL, 0)
+    start = max(text.rfind("://", first, place), text.rfind("www.", first, place))
+    return start >= 0 and _URL_END.search(text, start, place) is None
 
 
 class UrlCredentialRecognizer(Anchored):
@@ -163,9 +208,7 @@ class UrlCredentialRecognizer(Anchored):
     """
 
     def __init__(self) -> None:
-        super().__init__(
-            "url", [Anchor("://", inside=True), *anchors(TOKEN_PARAMETERS), *anchors(USER_PARAMETERS)]
-        )
+        super().__init__("url", [Anchor("://", inside=True), *anchors(TOKEN_PARAMETERS), *anchors(USER_PARAMETERS)])
 
     def around(self, text: str, start: int, end: int) -> Iterator[Found]:
         """The value of the parameter, or the user information behind ``://``."""
@@ -175,7 +218,7 @@ class UrlCredentialRecognizer(Anchored):
             if match and start and text[start - 1].isalnum() and ":" in match[0] and not _PLACEHOLDER.match(match[0]):
                 yield Found(end, match.end() - 1, 1.0)
             return
-        if start == 0 or text[start - 1] not in "?&;" or not _URL_BEFORE.search(text, max(start - 420, 0), start):
+        if start == 0 or text[start - 1] not in "?&;" or not _in_url(text, start):
             return
         match = _PARAMETER.match(text, end)
         if match is None or _PLACEHOLDER.match(match[0]):
@@ -199,7 +242,7 @@ class ProfileUrlRecognizer(Anchored):
         """The name."""
         if text[start:end] == "/~":
             match = _HANDLE.match(text, end)
-            if match and _URL_BEFORE.search(text, max(start - 420, 0), start):
+            if match and _in_url(text, start):
                 yield Found(end, match.end(), 0.5)
             return
         match = _PROFILE.match(text, end)

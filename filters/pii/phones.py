@@ -214,13 +214,13 @@ class WrittenPhoneRecognizer(EntityRecognizer):
 
     def analyze(self, text: str, entities: list[str], nlp_artifacts: object = None) -> list[RecognizerResult]:
         """The numbers in the text."""
-        found = []
-        for match in _PLUS_NUMBER.finditer(text):
-            if _possible("+" + re.sub(r"[^0-9]", "", match["number"].replace("(0)", ""))):
-                found.append(RecognizerResult("PHONE_NUMBER", match.start(), match.end(), 0.5))
-        for match in _AMERICAN_NUMBER.finditer(text) if self._american else ():
-            found.append(RecognizerResult("PHONE_NUMBER", match.start(), match.end(), 0.45))
-        return found
+        found = [
+            RecognizerResult("PHONE_NUMBER", match.start(), match.end(), 0.5)
+            for match in _PLUS_NUMBER.finditer(text)
+            if _possible("+" + re.sub(r"[^0-9]", "", match["number"].replace("(0)", "")))
+        ]
+        american = _AMERICAN_NUMBER.finditer(text) if self._american else ()
+        return found + [RecognizerResult("PHONE_NUMBER", one.start(), one.end(), 0.45) for one in american]
 
 
 def _possible(number: str) -> bool:
@@ -244,7 +244,18 @@ SURE_WORDS: Final = (
 )
 LIKELY_WORDS: Final = (
     *("call", "call me at", "call us", "call us at", "dial", "text me at", "reach me at", "reach us at", "number is"),
-    *("contact me at", "my number", "ring", "phone me at", "me at", "us at", "anrufen", "appelez", "llame al", "llámenos"),
+    *(
+        "contact me at",
+        "my number",
+        "ring",
+        "phone me at",
+        "me at",
+        "us at",
+        "anrufen",
+        "appelez",
+        "llame al",
+        "llámenos",
+    ),
     *("at", "number", "number:", "nummer", "numéro", "número"),
 )
 AFTER_WORDS: Final = ("office", "fax", "home", "mobile", "cell", "tel", "phone")

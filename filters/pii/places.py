@@ -20,8 +20,35 @@ _EN_SUFFIXES: Final = (
 _EN_PLAIN: Final = ("street", "avenue", "road", "boulevard")
 """Suffixes that are also written with a small letter; ``close``, ``way`` or ``drive`` would be words."""
 _DE_SUFFIXES: Final = ("straße", "strasse", "str.", "weg", "platz", "allee", "gasse", "damm", "ufer", "chaussee")
-_FR_WORDS: Final = ("rue", "avenue", "boulevard", "bd", "place", "chemin", "impasse", "allée", "quai", "route", "cours", "square")
-_ES_WORDS: Final = ("calle", "c/", "avenida", "avda.", "avda", "av.", "plaza", "paseo", "camino", "carrer", "carretera", "rua", "via")
+_FR_WORDS: Final = (
+    "rue",
+    "avenue",
+    "boulevard",
+    "bd",
+    "place",
+    "chemin",
+    "impasse",
+    "allée",
+    "quai",
+    "route",
+    "cours",
+    "square",
+)
+_ES_WORDS: Final = (
+    "calle",
+    "c/",
+    "avenida",
+    "avda.",
+    "avda",
+    "av.",
+    "plaza",
+    "paseo",
+    "camino",
+    "carrer",
+    "carretera",
+    "rua",
+    "via",
+)
 _ZH_WORDS: Final = ("路", "街", "巷", "弄", "大道", "胡同", "里", "道")
 
 _EN_BEFORE = regex.compile(
@@ -37,27 +64,37 @@ _EN_AFTER = regex.compile(
     regex.V1,
 )
 _STREET_NAME = regex.compile(r" (?:\p{Lu}[\p{L}'’.-]*|\d{1,3}(?:st|nd|rd|th)) $", regex.V1)
-_PO_BOX = regex.compile(r" ?\d{1,6}(?: \d{2,3}){0,2}(?:,\s{1,2}(?:\p{Lu}[\p{L}'’.-]{1,20} ?){1,3},?\s{1,2}[A-Z]{2}\s{1,2}\d{5}(?:-\d{4})?)?(?!\w)", regex.V1)
+_PO_BOX = regex.compile(
+    r" ?\d{1,6}(?: \d{2,3}){0,2}(?:,\s{1,2}(?:\p{Lu}[\p{L}'’.-]{1,20} ?){1,3},?\s{1,2}[A-Z]{2}\s{1,2}\d{5}(?:-\d{4})?)?(?!\w)",
+    regex.V1,
+)
 _DE_BEFORE = regex.compile(r"(?<![\w-])(?:\p{Lu}[\p{L}.-]{0,30}[ -]){0,2}(?:\p{Lu}[\p{L}-]{0,30})?$", regex.V1)
 _DE_AFTER = regex.compile(
-    r"\.? {1,2}\d{1,3}(?:(?! [A-Z]\w) ?[a-zA-Z])?(?:[-–/]\d{1,3})?(?![\w%]|[.,]\d)(?:,?\s{1,2}(?:D-)?\d{4,5} \p{Lu}[\p{L}.-]{1,25}(?: (?:am|an der|im|\p{Lu}\p{L}+)){0,2})?",
+    r"\.? {1,2}\d{1,3}(?:(?! [A-Z]\w) ?[a-zA-Z])?(?:[-–/]\d{1,3})?(?![\w%]|[.,]\d)(?:,?\s{1,2}(?:D-)?\d{4,5} \p{Lu}[\p{L}.-]{1,25}"
+    r"(?: (?:am|an der|im|\p{Lu}\p{L}+)){0,2})?",
     regex.V1,
 )
 _FR_BEFORE = regex.compile(r"(?<![\w.,/-])\d{1,4}(?:[- ]\d{1,4})?(?: ?(?:bis|ter|quater))?,? $", regex.V1 | regex.I)
 _FR_AFTER = regex.compile(
-    r" (?:(?:de la|de l['’]|de|du|des|d['’]|la|le|les|aux?|à) ?){0,2}\p{Lu}[\p{L}'’.-]{0,24}(?:[ -](?:(?:de la|de|du|des|d['’]|la|le|les|et)[ -]?){0,2}\p{Lu}[\p{L}'’-]{0,24}){0,4}"
+    r" (?:(?:de la|de l['’]|de|du|des|d['’]|la|le|les|aux?|à) ?){0,2}\p{Lu}[\p{L}'’.-]{0,24}"
+    r"(?:[ -](?:(?:de la|de|du|des|d['’]|la|le|les|et)[ -]?){0,2}\p{Lu}[\p{L}'’-]{0,24}){0,4}"
     r"(?:,?\s{1,2}(?:F-)?\d{5} \p{Lu}[\p{L}'’-]{1,24}(?: \d{1,2})?)?",
     regex.V1,
 )
 _ES_AFTER = regex.compile(
-    r" ?(?:(?:de la|de las|de los|de|del|la|el|los|las) ){0,2}\p{Lu}[\p{L}'’.]{0,24}(?: (?:(?:de la|de|del|la|y|e|do|da) ){0,2}\p{Lu}[\p{L}'’.]{0,24}){0,4}"
+    r" ?(?:(?:de la|de las|de los|de|del|la|el|los|las) ){0,2}\p{Lu}[\p{L}'’.]{0,24}"
+    r"(?: (?:(?:de la|de|del|la|y|e|do|da) ){0,2}\p{Lu}[\p{L}'’.]{0,24}){0,4}"
     r",? (?:n[.º°o]{1,2} ?|núm\. ?|número )?\d{1,4}(?![\w%]|[.,]\d)(?:,? ?\d{1,2}[ºª°]?(?: ?[A-Z])?(?!\w))?"
     r"(?:,?\s{1,2}\d{5} \p{Lu}[\p{L}'’-]{1,24})?",
     regex.V1,
 )
 _ZH_BEFORE = re.compile(r"[\u4e00-\u9fff]{2,24}$")
-_ZH_AFTER = re.compile(r"[0-9０-９一二三四五六七八九十]{1,6}[号號弄](?:[\u4e00-\u9fffA-Za-z0-9-]{0,20}?\d{1,5}(?:室|楼|层|单元|栋|幢|座|号))?")
-_ZH_CITY = re.compile(r"(?:[\u4e00-\u9fff]{2,3}省)?(?:[\u4e00-\u9fff]{2,4}市)?(?:[\u4e00-\u9fff]{1,4}[区县镇乡])?[\u4e00-\u9fff]{1,8}$")
+_ZH_AFTER = re.compile(
+    r"[0-9０-９一二三四五六七八九十]{1,6}[号號弄](?:[\u4e00-\u9fffA-Za-z0-9-]{0,20}?\d{1,5}(?:室|楼|层|单元|栋|幢|座|号))?"
+)
+_ZH_CITY = re.compile(
+    r"(?:[\u4e00-\u9fff]{2,3}省)?(?:[\u4e00-\u9fff]{2,4}市)?(?:[\u4e00-\u9fff]{1,4}[区县镇乡])?[\u4e00-\u9fff]{1,8}$"
+)
 
 _ZH_VERB = re.compile("住在|住于|位于|地址|寄到|送到|前往|来到|设在|坐落于|[在于到是至由从]")
 

@@ -6,11 +6,10 @@ imports it only when it is prepared.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from presidio_analyzer import EntityRecognizer, RecognizerResult
 
@@ -93,9 +92,11 @@ class Recognizers:
             found.append(("gps", places.CoordinatesRecognizer(), places.CoordinatesRecognizer.GATE))
             if "CN" in countries and not code:
                 found.append(("phone", telephone.CnMobileRecognizer(), gates.CN_MOBILE))
-            for shape in identity.shaped():
-                if not shape.countries or set(shape.countries) & set(countries):
-                    found.append(("national_id", shape.recognizer, shape.gate))
+            found += [
+                ("national_id", shape.recognizer, shape.gate)
+                for shape in identity.shaped()
+                if not shape.countries or set(shape.countries) & set(countries)
+            ]
             found = [one for one in found if one[0] in wanted]
             entities, recognizers, triggers = zip(*found, strict=True) if found else ((), (), ())
             self._numbers[key] = Numbers(entities, recognizers, gates.NumberGate(triggers))
@@ -144,7 +145,7 @@ class Recognizers:
             *zip(numbers.entities, numbers.recognizers, strict=True),
         ]
         plain = [(entity, cast(EntityRecognizer, Whole(entity, one))) for entity, one in found if entity in wanted]
-        return [*plain, *((cast(Entity, one.entity), one) for one in self.anchored if applies(one, wanted, place))]
+        return [*plain, *((one.entity, one) for one in self.anchored if applies(one, wanted, place))]
 
 
 def applies(recognizer: Anchored, wanted: frozenset[Entity], place: Place) -> bool:
@@ -167,5 +168,5 @@ class Whole(EntityRecognizer):
 
     def analyze(self, text: str, entities: Sequence[str] = (), nlp_artifacts: object = None) -> list[RecognizerResult]:
         """What is found in the whole text, under the entity's name here."""
-        results = self._inner.analyze(gates.read_whole(text), [])
+        results = cast(Any, self._inner).analyze(gates.read_whole(text), [])
         return [RecognizerResult(self._entity, one.start, one.end, one.score) for one in results]

@@ -9,7 +9,7 @@ found is kept, logged or put in an error.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -20,8 +20,6 @@ from filters.pii.rewriting import replacement
 from filters.pii.settings import ANYWHERE, ENTITIES, Entity, PiiSettings, Place
 
 if TYPE_CHECKING:
-    from presidio_analyzer import EntityRecognizer
-
     from filters.pii.recognizers import Recognizers
 
 PHONE_TRIES: Final = 20_000
@@ -84,9 +82,9 @@ class Redactor:
             text = "".join(pieces) + text[done:]
         return text, {entity: counts[entity] for entity in ENTITIES if entity in counts}
 
-    def too_many(self, counts: dict[str, int]) -> str:
-        """The first entity of which a document holds more than ``drop_above`` allows, empty if there is none."""
-        return next((one for one, most in self.settings.drop_above.items() if counts.get(one, 0) > most), "")
+    def too_many(self, counts: dict[str, int]) -> Entity | None:
+        """The first entity of which a document holds more than ``drop_above`` allows, None if there is none."""
+        return next((one for one, most in self.settings.drop_above.items() if counts.get(one, 0) > most), None)
 
     def judge(self, text: str, candidates: Iterable[Match]) -> list[Match]:
         """The findings that count: sure enough, not allowed by name, no look-alikes; the best of those that overlap."""
@@ -109,8 +107,8 @@ class Redactor:
         asked = own.anchored_in(wanted, place)
         for number, spans in own.anchors.find(points).items():
             if anchored := asked.get(number):
-                for found in anchored.find(text, spans):
-                    yield Match(found.start, found.end, anchored.entity, found.score)
+                for start, end, score in anchored.find(text, spans):
+                    yield Match(start, end, anchored.entity, score)
         for entity, recognizer, windows in self._windows(read, place, wanted):
             for window in windows:
                 for found in recognizer.analyze(read.slice(window), []):
@@ -121,7 +119,7 @@ class Redactor:
 
     def _windows(
         self, read: gates.Readable, place: Place, wanted: frozenset[Entity]
-    ) -> Iterator[tuple[Entity, EntityRecognizer, Iterable[gates.Window]]]:
+    ) -> Iterator[tuple[Entity, Any, Iterable[gates.Window]]]:
         """The windows that the gates open, with the recognizer that shall read them."""
         own = self.prepare()
         image = read.image
@@ -156,8 +154,11 @@ class Redactor:
         for first, last, (start, end) in gates.phone_clusters(read.image):
             cluster = (read.slice(gates.Window(start, end)), first - start, last - start)
             if cluster not in known:
-                results, spent = phones.plausible.analyze_cluster(*cluster)
-                results = [*results, *phones.written.analyze(cluster[0], [])]
+                results, spent = phones.written.analyze(cluster[0], []), 0
+                # One number in all of the cluster that looks like one: whatever phonenumbers finds there loses to it.
+                if not any(one.start <= cluster[1] and one.end >= cluster[2] for one in results):
+                    plausible, spent = phones.plausible.analyze_cluster(*cluster)
+                    results += plausible
                 known[cluster] = [(found.start, found.end, found.score) for found in results]
                 tries += spent
             for found_start, found_end, score in known[cluster]:

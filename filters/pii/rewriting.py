@@ -51,7 +51,9 @@ def replacement(text: str, match: Match, settings: PiiSettings, code: str) -> st
 
 def pseudonym(value: str, entity: str, key: str) -> str:
     """Letters that follow from the value and the key (BLAKE2b), the same whatever its case and spacing."""
-    plain = re.sub(r"[\s().-]+", "", value).casefold() if entity in ("phone", "iban", "credit_card") else value.casefold()
+    plain = (
+        re.sub(r"[\s().-]+", "", value).casefold() if entity in ("phone", "iban", "credit_card") else value.casefold()
+    )
     digest = hashlib.blake2b(
         f"{entity}\0{plain}".encode("utf-8", "surrogatepass"), key=hashlib.sha256(key.encode()).digest()
     )

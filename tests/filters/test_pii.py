@@ -1,4 +1,4 @@
-"""Personal data: what is found, the gates against the recognizers, hostile texts, recall on labelled sets."""
+"""Personal data: what is found and what stays, actions, code, hostile texts, recall on labelled sets."""
 
 from __future__ import annotations
 
@@ -14,33 +14,20 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from filters import pii_gates
-from filters.pii import ENTITIES, Match, PiiSettings, Redactor, resolve
+from filters.pii import Match, PiiSettings, Redactor, resolve
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not SHARED.exists(), reason="no shared data beside the checkout")
 
-REDACTOR = Redactor(PiiSettings())
+REDACTOR = Redactor(PiiSettings(examples=True))
+DEFAULT = Redactor(PiiSettings())
 
 
 def redact(text: str, **options: object) -> str:
     return (Redactor(PiiSettings.model_validate(options)) if options else REDACTOR).redact(text)[0]
-
-
-def without_gates(redactor: Redactor, text: str) -> list[Match]:
-    """What the recognizers find in the whole text, every one of them reading all of it."""
-    whole = pii_gates.read_whole(text)
-    return resolve(
-        Match(found.start, found.end, entity, found.score)
-        for entity in redactor.settings.entities
-        for found in redactor.prepare()[entity].analyze(whole, [])
-        if found.score >= redactor.settings.min_score
-    )
 
 
 def zst_lines(name: str) -> list[dict]:
@@ -59,7 +46,9 @@ def zst_lines(name: str) -> list[dict]:
         ("メールーuser@example.jpへ", "メールー<EMAIL>へ"),
         ("이메일kim@example.kr으로", "이메일<EMAIL>으로"),
         ("josé.garcía@example.es", "<EMAIL>"),
-        ("?to=li@example.com&x=1", "?<EMAIL>&x=1"),
+        ("?to=li@example.com&x=1", "?to=<EMAIL>&x=1"),
+        ("email='li@example.com'", "email='<EMAIL>'"),
+        ("git clone git@github.com:li/x.git", None),
         ("a@example.com\nb@example.org", "<EMAIL>\n<EMAIL>"),
         ("a@example.comX@example.org", "a@example.comX@example.org"),
         ("@example.com a@ a@b a@b.notatld a@1.2 a.@example.com", None),
@@ -105,18 +94,18 @@ def zst_lines(name: str) -> list[dict]:
         ("账号GB29NWBK60161331926819。", "账号<IBAN>。"),
         ("GB28NWBK60161331926819", None),
         # Chinese identity cards: GB 11643; the first is the standard's example
-        ("11010519491231002X", "<CN_ID>"),
-        ("身份证号440524188001010014，", "身份证号<CN_ID>，"),
-        ("身份证11010519491231002x\n", "身份证<CN_ID>\n"),
+        ("11010519491231002X", "<NATIONAL_ID>"),
+        ("身份证号440524188001010014，", "身份证号<NATIONAL_ID>，"),
+        ("身份证11010519491231002x\n", "身份证<NATIONAL_ID>\n"),
         ("110105194912310021", None),  # wrong check digit
         ("11010519490230002X 110105194912310029", None),  # 30 February
         ("A11010519491231002X", None),
         # Chinese mobile numbers
-        ("手机13800138000", "手机<CN_MOBILE>"),
-        ("+86 138-0013-8000", "<CN_MOBILE>"),
-        ("(+86)13800138000", "<CN_MOBILE>"),
-        ("0086 138 0013 8000", "<CN_MOBILE>"),
-        ("8613800138000", "<CN_MOBILE>"),
+        ("手机13800138000", "手机<PHONE>"),
+        ("+86 138-0013-8000", "<PHONE>"),
+        ("(+86)13800138000", "<PHONE>"),
+        ("0086 138 0013 8000", "<PHONE>"),
+        ("8613800138000", "<PHONE>"),
         ("1380013800", None),
         ("a13800138000", None),
         ("0.13800138000", None),
@@ -132,9 +121,12 @@ def test_offsets_are_characters() -> None:
 
 
 def test_settings_change_what_is_found() -> None:
-    text = "li@example.com 10.0.0.1 (415) 217-8895"
-    assert redact(text, entities=["ip"], private_ips=True) == "li@example.com <IP> (415) 217-8895"
+    text = "li@uni-ulm.de 10.0.0.1 (415) 217-8895"
+    assert redact(text, entities=["ip"], private_ips=True) == "li@uni-ulm.de <IP> (415) 217-8895"
     assert redact(text, min_score=0.5) == "<EMAIL> 10.0.0.1 (415) 217-8895"
+    assert redact(text, min_scores={"email": 1, "phone": 0.5}) == "<EMAIL> 10.0.0.1 (415) 217-8895"
+    assert redact(text, allow=["LI@uni-ulm.de"]) == "li@uni-ulm.de 10.0.0.1 <PHONE>"
+    assert redact("JANE ROE met jane roebuck", deny={"name": ["Jane Roe"]}) == "<NAME> met jane roebuck"
     assert redact(text, regions=["CN"], entities=["phone"], placeholders={"phone": "[tel]"}).endswith("[tel]")
     assert redact("0121 496 0123", regions=["US"]) == "0121 496 0123"
 
@@ -142,7 +134,11 @@ def test_settings_change_what_is_found() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"entities": ["name"]},
+        {"entities": ["cn_id"]},
+        {"actions": {"email": "pseudonym"}},
+        {"deny": {"name": [" "]}},
+        {"drop_above": {"mail": 3}},
+        {"engine": {"models": {}}},
         {"regions": ["UK"]},
         {"placeholders": {"email": "email@example.com"}},
         {"placeholders": {"ip": "0.0.0.0"}},
@@ -159,10 +155,10 @@ def test_resolution_of_overlaps() -> None:
     assert resolve([Match(0, 9, "phone", 0.4), Match(2, 5, "ip", 0.6)]) == [Match(2, 5, "ip", 0.6)]
     assert resolve([Match(0, 5, "phone", 0.4), Match(4, 12, "phone", 0.4)]) == [Match(4, 12, "phone", 0.4)]
     assert resolve([Match(3, 8, "phone", 0.4), Match(0, 5, "phone", 0.4)]) == [Match(0, 5, "phone", 0.4)]
-    assert resolve([Match(0, 5, "phone", 0.5), Match(0, 5, "cn_mobile", 0.5)]) == [Match(0, 5, "cn_mobile", 0.5)]
+    assert resolve([Match(0, 5, "phone", 0.5), Match(0, 5, "phone", 0.5)]) == [Match(0, 5, "phone", 0.5)]
     chain = [Match(0, 4, "ip", 0.6), Match(3, 7, "email", 1.0), Match(6, 10, "ip", 0.6), Match(10, 12, "ip", 0.6)]
     assert resolve(chain) == [chain[1], chain[3]]
-    assert [m.entity for m in REDACTOR.find("4111111111111111")] == ["credit_card"]
+    assert [m.entity for m in REDACTOR.find("5500005555555559")] == ["credit_card"]
 
 
 def test_counts_and_independence_of_neighbours() -> None:
@@ -189,7 +185,7 @@ def test_no_network_and_no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     redactor = Redactor(PiiSettings())
-    assert redactor.redact("li@example.com")[0] == "<EMAIL>"
+    assert redactor.redact("li@uni-ulm.de")[0] == "<EMAIL>"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -210,59 +206,7 @@ def test_import_alone_loads_no_presidio_and_order_of_hashes_is_no_matter() -> No
         for seed in ("1", "2")
     }
     assert len(outputs) == 1
-    assert "cn_mobile" in outputs.pop()
-
-
-PIECES = [
-    *("li@example.com", "a.b@c.co.uk", "@", ".", "..", "host.", "com", "www.", "://", "?to=", "-", "--", "a" * 70),
-    *("(415) ", "555-2671", "1234567890", "+1 ", "+44 (0)20 7946 0958", "030 901820", "0049 30 901820", "612345678"),
-    *("x", "ext. 123", "ext", "#12", "x 5", "int 3", "anexo 4", ";ext=5", "xx", "~", "доб", "ｅｘｔ", "＃", "～"),
-    *("13800138000", "+86 138-0013-8000", "(86)", "11010519491231002X", "11010519491231002x"),
-    *("8.8.8.8", "1.2.3.4.5", "2001:4860:4860::8888", "::ffff:8.8.8.8", "1:2:3:4:5:6:7:8", "::", "/24", "%eth0"),
-    *("4111 1111 1111 1111", "4111111111111111", "378282246310005", "DE89 3704 0044 0532 0130 00", "AB12"),
-    *("GB29NWBK60161331926819", "2019-05-01", "2012-01-02 08:00", "31/10/1996", "12 14 16", "7", "1", "0", "00"),
-    *("中文", "ー", "カ", "é", "ó", "０", "１２３", "٣", "²", "ſ", "K", "İ", "\ud800", "\U0001f600"),
-    *(" ", "  ", "     ", "\n", "\t", "\xa0", "\u200b", "\u3000", ",", "–", "- ", "/", "(", ")", "+", "＋", "（", "）"),
-    *("A", "Z", "'", "!", "_", "$", "%", "€"),
-]
-texts = st.lists(st.sampled_from(PIECES) | st.characters(), max_size=14).map("".join)
-REWRITING = Redactor(  # regions that rewrite numbers while parsing, and nothing left out
-    PiiSettings(regions=("BR", "JP", "IT", "AR", "MX", "KR"), private_ips=True, min_score=0)
-)
-
-
-@settings(max_examples=600, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-@given(texts)
-def test_gates_lose_nothing(text: str) -> None:
-    assert REDACTOR.find(text) == without_gates(REDACTOR, text)
-
-
-@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-@given(texts)
-def test_gates_lose_nothing_elsewhere(text: str) -> None:
-    assert REWRITING.find(text) == without_gates(REWRITING, text)
-
-
-@settings(max_examples=300, deadline=None, derandomize=True)
-@given(texts)
-def test_redacting_twice_is_redacting_once(text: str) -> None:
-    once, counts = REDACTOR.redact(text)
-    assert REDACTOR.redact(once) == (once, {})
-    assert set(counts) <= set(ENTITIES)
-
-
-@needs_data
-def test_gates_lose_nothing_on_real_text() -> None:
-    samples = [row["text"] for row in zst_lines("pii/pii-anon-technology.jsonl.zst")[::12]]
-    samples += [row["query"] for row in zst_lines("pii/enterprise_pii_classification.jsonl.zst")[::20]]
-    samples += [row["text"] for row in zst_lines("html-gold/gold-wcxb.jsonl.zst")[::14]]
-    samples += [row["text"][:40_000] for row in zst_lines("books/books-plain.jsonl.zst")[::6]]
-    found = 0
-    for text in samples:
-        matches = REDACTOR.find(text)
-        assert matches == without_gates(REDACTOR, text)
-        found += len(matches)
-    assert found > 300
+    assert "phone" in outputs.pop()
 
 
 @needs_data
@@ -311,7 +255,9 @@ def test_business_prose_is_left_alone() -> None:
     for row in zst_lines("pii/enterprise_pii_classification.jsonl.zst"):
         for match in REDACTOR.find(row["query"]):
             counts[match.entity] = counts.get(match.entity, 0) + 1
+    names = counts.pop("name")
     assert counts == {"email": 4, "phone": 2}  # all six are what they seem
+    assert 200 < names < 500  # letters and references: "Dear …", "Mr. …"
 
 
 MEGABYTE = 1_000_000
@@ -339,6 +285,21 @@ MEGABYTE = 1_000_000
         "-",
         "中1",
         "ext 1 ",
+        "Mr. Al ",
+        "\nDear Al, ",
+        "tel 1 ",
+        "12 A St ",
+        "路1",
+        "°1",
+        "(a@",
+        "http://?a&token=",
+        "password=",
+        "-----BEGIN PRIVATE KEY-----",
+        ".eyJ",
+        "account 11 ",
+        "1a:",
+        "-0a",
+        "SSN 1",
     ],
 )
 def test_hostile_texts_take_about_a_second(unit: str) -> None:

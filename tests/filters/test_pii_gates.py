@@ -51,35 +51,96 @@ PIECES = [
     *("4111 1111 1111 1111", "4111111111111111", "378282246310005", "DE89 3704 0044 0532 0130 00", "AB12"),
     *("GB29NWBK60161331926819", "gb29nwbk60161331926819", "2019-05-01", "2012-01-02 08:00", "31/10/1996", "12 14 16"),
     *("457-55-5462", "912-70-1234", "AB 12 34 56 C", "900101-1234568", "12345678Z", "131052-308T", "RSSMRA85T10A562S"),
-    *("d2:d5:33:1f:76:68", "00-1B-44-11-3A-B7", "001b.4411.3ab7", "37.774929, -122.419416", "48° 51' 24\" N, 2° 21' 07\" E"),
-    *("1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2", "0x52908400098527886E0F7030069857D2E4169EE7", "sk-", "AKIAIOSFODNN7EXAMPLE"),
-    *("password", "=", "'S3cr!t99'", "SSN ", "passport no. ", "account ", "tel ", "call ", " office", "身份证", "电话："),
+    *(
+        "d2:d5:33:1f:76:68",
+        "00-1B-44-11-3A-B7",
+        "001b.4411.3ab7",
+        "37.774929, -122.419416",
+        "48° 51' 24\" N, 2° 21' 07\" E",
+    ),
+    *(
+        "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2",
+        "0x52908400098527886E0F7030069857D2E4169EE7",
+        "sk-",
+        "AKIAIOSFODNN7EXAMPLE",
+    ),
+    *(
+        "password",
+        "=",
+        "'S3cr!t99'",
+        "SSN ",
+        "passport no. ",
+        "account ",
+        "tel ",
+        "call ",
+        " office",
+        "身份证",
+        "电话：",
+    ),
     *("Mr. ", "Jane Roe", "Dear ", "John van der Berg", "\nBy ", "Regards,\n", "我叫", "王小明", "先生", "my name is "),
-    *("12 Oak Street", "Hauptstraße 12", "12 rue de la Paix", "calle Mayor 3", "中关村大街27号", "PO Box 12", "github.com/"),
+    *(
+        "12 Oak Street",
+        "Hauptstraße 12",
+        "12 rue de la Paix",
+        "calle Mayor 3",
+        "中关村大街27号",
+        "PO Box 12",
+        "github.com/",
+    ),
     *("https://", "u:pw@", "?token=", "abcdef0123456789", "-----BEGIN RSA PRIVATE KEY-----\n", "MIIEowIBAAKCAQEA1234"),
-    *("7", "1", "0", "00", "中文", "ー", "カ", "é", "ó", "０", "１２３", "٣", "²", "ſ", "\u212a", "İ", "ı", "ß", "\ud800", "\U0001f600"),
+    *(
+        "7",
+        "1",
+        "0",
+        "00",
+        "中文",
+        "ー",
+        "カ",
+        "é",
+        "ó",
+        "０",
+        "１２３",
+        "٣",
+        "²",
+        "ſ",
+        "\u212a",
+        "İ",
+        "ı",
+        "ß",
+        "\ud800",
+        "\U0001f600",
+    ),
     *(" ", "  ", "     ", "\n", "\t", "\xa0", "\u200b", "\u3000", ",", "–", "- ", "/", "(", ")", "+", "＋", "（", "）"),
     *("A", "Z", "'", '"', "!", "_", "$", "%", "€", ":", ";", "="),
 ]
 texts = st.lists(st.sampled_from(PIECES) | st.characters(), max_size=14).map("".join)
 PLACES = st.sampled_from(
-    [ANYWHERE, Place("en"), Place("zh"), Place("de"), Place("ko"), Place("es"), Place(kind="code", code="Python"), Place("pl")]
+    [
+        ANYWHERE,
+        Place("en"),
+        Place("zh"),
+        Place("de"),
+        Place("ko"),
+        Place("es"),
+        Place(kind="code", code="Python"),
+        Place("pl"),
+    ]
 )
 
 
-@settings(max_examples=700, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(texts, PLACES)
 def test_gates_lose_nothing(text: str, place: Place) -> None:
     assert REDACTOR.find(text, place) == without_gates(REDACTOR, text, place)
 
 
-@settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(texts)
 def test_gates_lose_nothing_elsewhere(text: str) -> None:
     assert REWRITING.find(text) == without_gates(REWRITING, text)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(texts, PLACES)
 def test_redacting_twice_is_redacting_once(text: str, place: Place) -> None:
     once, _ = REDACTOR.redact(text, place)
@@ -93,13 +154,13 @@ def zst_lines(name: str) -> list[dict]:
 
 @needs_data
 def test_gates_lose_nothing_on_real_text() -> None:
-    samples = [(row["text"], Place(row["language"])) for row in zst_lines("pii/pii-anon-technology.jsonl.zst")[::25]]
+    samples = [(row["text"], Place(row["language"])) for row in zst_lines("pii/pii-anon-technology.jsonl.zst")[::50]]
     samples += [(row["query"], Place("en")) for row in zst_lines("pii/enterprise_pii_classification.jsonl.zst")[::60]]
-    samples += [(row["text"][:20_000], Place("en")) for row in zst_lines("html-gold/gold-wcxb.jsonl.zst")[::30]]
-    samples += [(row["text"][:20_000], ANYWHERE) for row in zst_lines("books/books-plain.jsonl.zst")[::9]]
+    samples += [(row["text"][:10_000], Place("en")) for row in zst_lines("html-gold/gold-wcxb.jsonl.zst")[::60]]
+    samples += [(row["text"][:10_000], ANYWHERE) for row in zst_lines("books/books-plain.jsonl.zst")[::9]]
     samples += [
         (row["content"][:8_000], Place("", "code", "", row["language"]))
-        for row in zst_lines("code/sources.jsonl.zst")[::60]
+        for row in zst_lines("code/sources.jsonl.zst")[::100]
         if isinstance(row["content"], str)
     ]
     found = 0
@@ -107,7 +168,7 @@ def test_gates_lose_nothing_on_real_text() -> None:
         matches = REDACTOR.find(text, place)
         assert matches == without_gates(REDACTOR, text, place)
         found += len(matches)
-    assert found > 400
+    assert found > 200
 
 
 WORDS = (
@@ -121,18 +182,22 @@ WORDS = (
     Anchor("ı"),
 )
 
+AUTOMATON = Anchors([[word] for word in WORDS])
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(
     st.lists(
-        st.sampled_from(["s", "ss", "S", "ſ", "my", "MY", "name", "is", "by", "By", "\n", " ", "\xa0", "k", "\u212a", "iß", "Iẞ"])
+        st.sampled_from(
+            ["s", "ss", "S", "ſ", "my", "MY", "name", "is", "by", "By", "\n", " ", "\xa0", "k", "\u212a", "iß", "Iẞ"]
+        )
         | st.sampled_from(["路", "1", "２", "st", "c/o", "ı", "i", "I", "中", "é", "\U0001f600", "    "]),
         max_size=12,
     ).map("".join)
 )
 def test_the_automaton_finds_what_the_words_find_one_by_one(text: str) -> None:
     expected = {number: spans for number, word in enumerate(WORDS) if (spans := word.spans(text))}
-    assert Anchors([[word] for word in WORDS]).find(codepoints(text)) == expected
+    assert AUTOMATON.find(codepoints(text)) == expected
     if text.isascii():
         ascii_points = np.frombuffer(text.encode(), np.uint8)
-        assert Anchors([[word] for word in WORDS]).find(ascii_points) == expected
+        assert AUTOMATON.find(ascii_points) == expected
