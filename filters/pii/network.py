@@ -224,7 +224,7 @@ class UrlCredentialRecognizer(Anchored):
         if match is None or _PLACEHOLDER.match(match[0]):
             return
         if anchor in USER_PARAMETERS or (len(match[0]) >= 16 and any(map(str.isdigit, match[0]))):
-            yield Found(end, match.end(), 0.6)
+            yield Found(end, match.end(), 0.8)
 
 
 class ProfileUrlRecognizer(Anchored):

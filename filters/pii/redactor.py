@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from filters.pii import gates
 from filters.pii.lookalikes import is_lookalike
@@ -109,21 +110,21 @@ class Redactor:
             if anchored := asked.get(number):
                 for start, end, score in anchored.find(text, spans):
                     yield Match(start, end, anchored.entity, score)
-        for entity, recognizer, windows in self._windows(read, place, wanted):
+        digits = gates.digit_positions(read.image)
+        for entity, recognizer, windows in self._windows(read, digits, place, wanted):
             for window in windows:
                 for found in recognizer.analyze(read.slice(window), []):
                     yield Match(window.start + found.start, window.start + found.end, entity, found.score)
-        if "phone" in wanted:
+        if "phone" in wanted and gates.digit_runs(digits, gates.MIN_PHONE_DIGITS):
             yield from self._phones(read, place, known)
         yield from own.by_engine(text, place.language, wanted)
 
     def _windows(
-        self, read: gates.Readable, place: Place, wanted: frozenset[Entity]
+        self, read: gates.Readable, digits: NDArray[np.int64], place: Place, wanted: frozenset[Entity]
     ) -> Iterator[tuple[Entity, Any, Iterable[gates.Window]]]:
         """The windows that the gates open, with the recognizer that shall read them."""
         own = self.prepare()
         image = read.image
-        digits = gates.digit_positions(image)
         runs = gates.digit_runs(digits, gates.MIN_RUN_DIGITS)
         if "email" in wanted:
             yield "email", own.email, gates.email_windows(image)
@@ -148,8 +149,6 @@ class Redactor:
     def _phones(self, read: gates.Readable, place: Place, known: Known) -> Iterator[Match]:
         own = self.prepare()
         phones = own.phones(self.settings.countries(place.language), code=place.is_code)
-        if len(gates.digit_runs(gates.digit_positions(read.image), gates.MIN_PHONE_DIGITS)) == 0:
-            return
         tries = 0
         for first, last, (start, end) in gates.phone_clusters(read.image):
             cluster = (read.slice(gates.Window(start, end)), first - start, last - start)

@@ -16,7 +16,7 @@ import pytest
 import zstandard
 from pydantic import ValidationError
 
-from filters.pii import Match, PiiSettings, Redactor, resolve
+from filters.pii import Match, PiiSettings, Place, Redactor, resolve
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
@@ -327,3 +327,93 @@ def test_a_directory_is_read_to_its_end() -> None:
     text, counts = REDACTOR.redact("\n".join(lines))
     assert counts == {"phone": 2000}
     assert set(text.split("\n")) == {"<PHONE>"}
+
+
+ENGLISH, CODE = Place("en"), Place(kind="code", code="Python")
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "expected"),
+    [
+        ("SSN 457-55-5462 or 457-55-5462", ENGLISH, "SSN <NATIONAL_ID> or <NATIONAL_ID>"),
+        ("part 000-12-3456 and 12345-457-55-5462", ENGLISH, None),
+        ("ITIN: 912-70-1234", ENGLISH, "ITIN: <NATIONAL_ID>"),
+        ("NHS number 943 476 5919", ENGLISH, "NHS number <NATIONAL_ID>"),
+        ("DNI 12345678Z, DNI 12345678A", Place("es"), "DNI <NATIONAL_ID>, DNI 12345678A"),
+        ("RSSMRA85T10A562S", Place("it"), "<NATIONAL_ID>"),
+        ("Passport number: C01234567", ENGLISH, "Passport number: <PASSPORT>"),
+        ("C01234567", ENGLISH, None),
+        ("护照号：E12345678", Place("zh"), "护照号：<PASSPORT>"),
+        ("account number 1254948659", ENGLISH, "account number <BANK_ACCOUNT>"),
+        ("mac d2:d5:33:1f:76:68", ENGLISH, "mac <MAC>"),
+        ("12:34:56:78:90:12:33 00:00:00:00:00:00", ENGLISH, None),
+        ("1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2", ENGLISH, "<CRYPTO>"),
+        ("gb29nwbk60161331926819", ENGLISH, "<IBAN>"),
+        ("https://bob:pw123@uni-ulm.de/a", ENGLISH, "https://<URL>@uni-ulm.de/a"),
+        ("https://a.de/?token=abcdef0123456789&page=2", ENGLISH, "https://a.de/?token=<URL>&page=2"),
+        ("see https://twitter.com/jane_roe.", ENGLISH, "see https://twitter.com/<URL>."),
+        ("https://twitter.com/search", ENGLISH, None),
+        ("37.774929, -122.419416", ENGLISH, "<GPS>"),
+        ("48° 51' 24\" N, 2° 21' 07\" E", ENGLISH, "<GPS>"),
+        ("37.77, -122.41", ENGLISH, None),
+        ("My name is John van der Berg and", ENGLISH, "My name is <NAME> and"),
+        ("Dear Mary,\nthanks\nBest regards,\nJohn Smith\n", ENGLISH, "Dear <NAME>,\nthanks\nBest regards,\n<NAME>\n"),
+        ("Dear Customer, MS Teams and Miss Universe", ENGLISH, None),
+        ("Jane Roe <jane@uni-ulm.de>", ENGLISH, "<NAME> <<EMAIL>>"),
+        ("我叫王小明，住在北京市海淀区中关村大街27号。", Place("zh"), "我叫<NAME>，住在<ADDRESS>。"),
+        ("at 12 Oak Street, Springfield, IL 62704.", ENGLISH, "at <ADDRESS>."),
+        ("Hauptstraße 12, 10115 Berlin", Place("de"), "<ADDRESS>"),
+        ("12 rue de la Paix, 75002 Paris", Place("fr"), "<ADDRESS>"),
+        ("Calle Mayor 12, 28013 Madrid", Place("es"), "<ADDRESS>"),
+        ("During 1985 in Spring 2018, the 1920s Dr. No", ENGLISH, None),
+        ("version 93.184.216.34, http://93.184.216.34", ENGLISH, "version 93.184.216.34, http://<IP>"),
+        ("ISBN 0060513047", ENGLISH, None),
+        ("Mr. Smith lives at 12 Oak Street", Place("en", "books"), None),
+        ("li@example.org 8.8.8.8 192.0.2.1 2001:db8::1 call 911", ENGLISH, None),
+        ("Tel. 021-4006034, call (234) 567-8901", ENGLISH, "Tel. <PHONE>, call <PHONE>"),
+        ("mail = 'li@uni-ulm.de'", CODE, "mail = 'REDACTED_EMAIL'"),
+        ("card = 4111111111111111", CODE, "card = 0"),
+        ("card = '4111111111111111'", CODE, "card = 'REDACTED_CREDIT_CARD'"),
+        ("db_password = \"S3cr3t!x\"; password = getpass()", CODE, 'db_password = "REDACTED_SECRET"; password = getpass()'),
+        ("key = 'AKIAQYLPMN5HHHFPZAM2'", CODE, "key = 'REDACTED_SECRET'"),
+        (
+            'k = "-----BEGIN PRIVATE KEY-----\\nMIIEowIBAAKCAQEA\\n-----END PRIVATE KEY-----"',
+            CODE,
+            'k = "-----BEGIN PRIVATE KEY-----\\nREDACTED_SECRET\\n-----END PRIVATE KEY-----"',
+        ),
+        ('import "github.com/jane/x"', CODE, None),
+    ],
+)
+def test_golden_by_place(text: str, place: Place, expected: str | None) -> None:
+    assert DEFAULT.redact(text, place)[0] == (text if expected is None else expected)
+
+
+def test_pseudonyms_follow_from_value_and_key_alone() -> None:
+    def made(text: str, key: str = "a secret of ours") -> str:
+        return redact(text, actions={"email": "pseudonym", "ip": "count"}, key=key)
+
+    first, second = made("li@uni-ulm.de"), made("b@c.fr x LI@uni-ulm.de 93.184.216.34")
+    assert first.startswith("<EMAIL-") and len(first) == len("<EMAIL-bcdfghjklmnp>")
+    assert second.endswith(f"x {first} 93.184.216.34") and not second.startswith(first)
+    assert made("li@uni-ulm.de", "another secret") != first
+    assert made(second) == second
+
+
+def test_documents_above_a_count() -> None:
+    redactor = Redactor(PiiSettings(drop_above={"email": 1}))
+    assert redactor.too_many(redactor.redact("a@uni-ulm.de b@uni-ulm.de")[1]) == "email"
+    assert redactor.too_many(redactor.redact("a@uni-ulm.de")[1]) is None
+
+
+def test_names_by_a_model_that_the_user_has(tmp_path: Path) -> None:
+    spacy = pytest.importorskip("spacy")
+    model = spacy.blank("en")
+    model.add_pipe("entity_ruler").add_patterns([{"label": "PERSON", "pattern": "Angela"}])
+    model.to_disk(tmp_path / "tiny")
+    engine = {"models": {"en": str(tmp_path / "tiny")}}
+    redactor = Redactor(PiiSettings.model_validate({"engine": engine}))
+    assert redactor.redact("So Angela went home.", ENGLISH) == ("So <NAME> went home.", {"name": 1})
+    assert redactor.redact("So Angela went home.", Place("de"))[1] == {}
+    missing = Redactor(PiiSettings.model_validate({"engine": {"models": {"en": "en_no_such_model"}}}))
+    with pytest.raises(ValueError, match="not installed"):
+        missing.redact("So Angela went home.", ENGLISH)
