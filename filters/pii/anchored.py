@@ -17,6 +17,8 @@ CONTEXT_SCORE: Final = 0.4
 """presidio's ``LemmaContextAwareEnhancer``: what a key word adds to a score, and the least that it makes of it."""
 
 _DIGIT = re.compile(r"\d")
+_NUMBER = re.compile(r"\d(?:\D{0,4}\d){3}")
+"""No number here has fewer than four digits."""
 _BROKEN = re.compile(r"[.!?;]\s|\n\s*\n|\d")
 
 
@@ -79,7 +81,7 @@ class InContext(Anchored):
     def around(self, text: str, start: int, end: int) -> Iterator[Found]:
         """The number that follows the key word."""
         digit = _DIGIT.search(text, end, end + self._reach + 8)
-        if digit is None:
+        if digit is None or not _NUMBER.match(text, digit.start()):
             return
         region = read_whole(text[end : whole_word(text, digit.start() + 40)])
         for recognizer in self._recognizers:

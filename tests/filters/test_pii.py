@@ -374,7 +374,11 @@ ENGLISH, CODE = Place("en"), Place(kind="code", code="Python")
         ("mail = 'li@uni-ulm.de'", CODE, "mail = 'REDACTED_EMAIL'"),
         ("card = 4111111111111111", CODE, "card = 0"),
         ("card = '4111111111111111'", CODE, "card = 'REDACTED_CREDIT_CARD'"),
-        ("db_password = \"S3cr3t!x\"; password = getpass()", CODE, 'db_password = "REDACTED_SECRET"; password = getpass()'),
+        (
+            'db_password = "S3cr3t!x"; password = getpass()',
+            CODE,
+            'db_password = "REDACTED_SECRET"; password = getpass()',
+        ),
         ("key = 'AKIAQYLPMN5HHHFPZAM2'", CODE, "key = 'REDACTED_SECRET'"),
         (
             'k = "-----BEGIN PRIVATE KEY-----\\nMIIEowIBAAKCAQEA\\n-----END PRIVATE KEY-----"',
