@@ -17,7 +17,7 @@ CONTEXT_SCORE: Final = 0.4
 """presidio's ``LemmaContextAwareEnhancer``: what a key word adds to a score, and the least that it makes of it."""
 
 _DIGIT = re.compile(r"\d")
-_NUMBER = re.compile(r"\d(?:\D{0,4}\d){3}")
+_NUMBER = re.compile(r"\d(?:\D{0,3}\d){3}")
 """No number here has fewer than four digits."""
 _BROKEN = re.compile(r"[.!?;]\s|\n\s*\n|\d")
 

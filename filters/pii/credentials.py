@@ -193,6 +193,8 @@ def _assigned(text: str, end: int, *, key: bool, form: re.Pattern[str]) -> Itera
 
 def looks_random(value: str, *, key: bool, quoted: bool) -> bool:
     """Whether a value that is assigned to a password (or ``key``) is one: the less sure the place, the more it asks."""
+    if "=" in value[:-2]:  # a row of assignments; base64 has its equals signs at the end
+        return False
     kinds = sum(any(test(one) for one in value) for test in (str.islower, str.isupper, str.isdigit, _is_mark))
     digit, mark = any(map(str.isdigit, value)), any(map(_is_mark, value))
     if not quoted and sum(map(str.isdigit, value)) < 2:  # an expression, most likely

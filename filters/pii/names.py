@@ -183,6 +183,8 @@ class NameRecognizer(Anchored):
 
     def around(self, text: str, start: int, end: int) -> Iterator[Found]:
         """The name that a title, greeting, closing or label announces."""
+        if text[start:end] == "@" and not text[max(start - 1, 0) : start].isalnum():
+            return
         word = " ".join(text[start:end].lower().split())
         if rule := self._rules.get(word):
             yield from rule(text, start, end)

@@ -302,11 +302,11 @@ MEGABYTE = 1_000_000
         "SSN 1",
     ],
 )
-def test_hostile_texts_take_about_a_second(unit: str) -> None:
+def test_hostile_texts_take_seconds(unit: str) -> None:
     text = unit * (MEGABYTE // len(unit))
     start = time.process_time()
     REDACTOR.find(text)
-    assert time.process_time() - start < 5  # a second or two of work, whatever the machine; quadratic would be hours
+    assert time.process_time() - start < 12  # a few seconds of work, on a busy machine too; quadratic would be hours
 
 
 def test_edges_that_could_be_quadratic() -> None:
