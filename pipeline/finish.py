@@ -177,9 +177,9 @@ class _CutSpans(beam.DoFn):
         starts, stops = document.sentences
         kept_by: dict[int, Any] = {}
         for row in cuts:
-            for sentence in range(int(row["position"]), int(row["position"]) + self._settings.span):
+            for sentence in range(int(row["position"]), int(row["position"]) + self._settings.length):
                 own = int(row["kept"]) == document.number
-                if not (own and sentence < int(row["kept_position"]) + self._settings.span):
+                if not (own and sentence < int(row["kept_position"]) + self._settings.length):
                     kept_by.setdefault(sentence, row)
         pieces, at = [], 0
         for first, last in _stretches(sorted(kept_by)):

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from filters.filter import Filter
 from filters.pii import PiiSettings
 from pipeline import files
+from pipeline.dedup.settings import Dedup
 from pipeline.sources.source import Source
 from tokenizer.bpe import TokenizerSettings
 
@@ -37,46 +38,6 @@ Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Near(_Section):
-    """Near-duplicate documents by MinHash LSH (Broder 1997; parameters of FineWeb).
-
-    Two documents are candidates when they share a band. P(candidate) at Jaccard s is 1 - (1 - s^rows)^bands: for 14 bands
-    of 8 rows .05 at s = .5, .57 at .7, .92 at .8 and .9996 at .9.
-    """
-
-    ngram: int = Field(5, ge=1, le=50, description="words in a shingle")
-    bands: int = Field(14, ge=1, le=1000)
-    rows: int = Field(8, ge=1, le=1000)
-    min_similarity: float = Field(
-        0.75, ge=0, le=1, description="share of equal signature values that makes a duplicate"
-    )
-    seed: int = Field(1, ge=0, description="of the permutations, as in datasketch.MinHash(seed=…)")
-
-    @property
-    def permutations(self) -> int:
-        """Length of a signature."""
-        return self.bands * self.rows
-
-
-class Sentence(_Section):
-    """Repeated spans of sentences are cut wherever they occur again (C4 cuts spans of three)."""
-
-    span: int = Field(3, ge=1, le=100, description="sentences in a span")
-    min_words: int = Field(50, ge=0, description="a document that lost something and keeps fewer words is removed")
-    sources: tuple[str, ...] | None = Field(
-        None, description="sources it applies to; null: all that hold prose (not code)"
-    )
-
-
-class Dedup(_Section):
-    """Which duplicates are removed, and which of several survives."""
-
-    exact: bool = True
-    near: Near | Literal[False] = Near()
-    sentence: Sentence | Literal[False] = Sentence()
-    priority: tuple[str, ...] = Field((), description="sources, most valued first; unnamed ones follow in recipe order")
 
 
 class Shards(_Section):

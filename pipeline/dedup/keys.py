@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from filters import segment
 from filters.document import Document, Origin
 from filters.segment import Array, mix
-from pipeline.recipe import Dedup, Near
+from pipeline.dedup.settings import Dedup, Near
 
 
 class Keys(NamedTuple):
@@ -37,7 +37,7 @@ def of_document(document: Document, dedup: Dedup, sentences: bool) -> Keys:
     return Keys(
         exact=exact_key(document.text) if dedup.exact else 0,
         signature=signature(hashes, near) if near else None,
-        spans=span_keys(document, hashes, dedup.sentence.span) if sentences and dedup.sentence else _NO_SPANS,
+        spans=span_keys(document, hashes, dedup.sentence.length) if sentences and dedup.sentence else _NO_SPANS,
     )
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from filters import segment
 from filters.document import Document, Origin
 from pipeline.dedup import keys, runs
-from pipeline.recipe import Dedup, Near
+from pipeline.dedup.settings import Dedup, Near
 
 TEXT = (
     "The quick brown fox jumps over the lazy dog. Pack my box with five dozen liquor jugs! How vexingly quick daft zebras "
