@@ -59,7 +59,9 @@ class Sentence(_Section):
     )
     min_span_words: int = Field(5, ge=0, description="spans of fewer words are never cut: short ones repeat by chance")
     min_words: int = Field(50, ge=0, description="a document that lost something and keeps fewer words is removed")
-    max_lost: float = Field(1, ge=0, le=1, description="a document that loses more than this share of its text is removed")
+    max_lost: float = Field(
+        1, ge=0, le=1, description="a document that loses more than this share of its text is removed"
+    )
     boilerplate: Boilerplate | Literal[False] = Field(False, description="lines on many pages of one site")
     sources: tuple[str, ...] | None = Field(
         None, description="sources it applies to; null: all that hold prose (not code)"
@@ -71,14 +73,20 @@ class Sentence(_Section):
         return self.span or (3 if self.unit == "sentences" else 1)
 
 
+SURVIVOR_FIELDS = ("length", "date")
+"""What every document has that can decide which one stays, beside its signals."""
+
+
 class Survivor(_Section):
     """Which of several duplicates stays, within sources of one priority. Equal ones are ordered by a hash of their ids."""
 
     by: str = Field(
-        "length", description="`length` (characters), `date`, or a signal that the filters measure, such as `fineweb_edu.score`"
+        "length",
+        description="`length` (characters), `date`, or a signal that the filters measure, such as `fineweb_edu.score`",
     )
     order: Literal["descending", "ascending"] = Field(
-        "descending", description="`descending`: the largest value stays; a document without the value always comes last"
+        "descending",
+        description="`descending`: the largest value stays; a document without the value always comes last",
     )
 
 
@@ -86,7 +94,9 @@ class Benchmark(_Section):
     """A test set that the corpus must not contain: lines of JSON, one item a line."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="what it is called in evidence and report")
-    paths: tuple[str, ...] = Field(min_length=1, description="files or patterns: .jsonl, also as .gz, .bz2, .xz or .zst")
+    paths: tuple[str, ...] = Field(
+        min_length=1, description="files or patterns: .jsonl, also as .gz, .bz2, .xz or .zst"
+    )
     fields: tuple[str, ...] = Field(
         min_length=1,
         description="fields that hold the item's text; a dot leads into objects, and every text of a list counts for itself",
@@ -112,7 +122,9 @@ class Decontaminate(_Section):
     action: Literal["remove", "cut", "report"] = Field(
         "remove", description="`remove` the document, `cut` the passages out of it, or only `report` them"
     )
-    min_words: int = Field(50, ge=0, description="a document from which something was cut and that keeps fewer words is removed")
+    min_words: int = Field(
+        50, ge=0, description="a document from which something was cut and that keeps fewer words is removed"
+    )
 
     @model_validator(mode="after")
     def _names_differ(self) -> Decontaminate:
@@ -144,12 +156,14 @@ class Dedup(_Section):
         description="output folders of earlier runs: what stands in their corpus is removed here; only their `keys/` and the "
         "document numbers in `documents/` are read",
     )
-    decontaminate: Decontaminate | Literal[False] = Field(False, description="benchmarks that must not be in the corpus")
+    decontaminate: Decontaminate | Literal[False] = Field(
+        False, description="benchmarks that must not be in the corpus"
+    )
 
     @property
     def boilerplate(self) -> Boilerplate | Literal[False]:
         """The settings of boilerplate, false where it is not looked for."""
-        return self.sentence and self.sentence.boilerplate
+        return self.sentence.boilerplate if self.sentence else False
 
     def key_settings(self) -> dict[str, Any]:
         """What the keys of a run depend on: runs can be compared where these are equal."""
