@@ -15,7 +15,7 @@ import apache_beam as beam
 import numpy as np
 
 from pipeline import files, plan, tables
-from pipeline.dedup import keys, runs
+from pipeline.dedup import minhash, runs
 from pipeline.dedup.runs import ROW, Rows
 from pipeline.layout import Layout
 from pipeline.recipe import Recipe
@@ -172,7 +172,7 @@ def _rows_of(path: str, level: Level, recipe: Recipe) -> Rows:
     if level == "near":
         assert recipe.dedup.near
         found, which = _signatures(table)
-        keys_ = keys.band_keys(found, recipe.dedup.near.bands, recipe.dedup.near.rows)
+        keys_ = minhash.band_keys(found, recipe.dedup.near.bands, recipe.dedup.near.rows)
         bands = keys_.shape[1]
         return runs.rows(keys_.ravel(), 0, np.repeat(rank[which], bands), np.repeat(number[which], bands))
     lists = table.column("spans").chunk(0) if table.num_rows else table.column("spans")
