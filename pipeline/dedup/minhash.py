@@ -19,14 +19,16 @@ from filters.document import Document
 from filters.segment import MIX, Array, mix
 from pipeline.dedup.settings import Near
 
+NO_SIGNATURE: Final = np.empty(0, np.uint32)
+"""The signature of a text that is shorter than a shingle: it never clusters."""
 _FINISH: Final = np.uint64(0xD6E8FEB86659FD93)
 """Odd multiplier that spreads the polynomial's sum over its upper half (Rrmxmx, P. Evensen 2018)."""
 _CHUNK: Final = 4096
 """Shingles that are hashed before they are permuted: 16 kB, so that they stay in the first cache."""
 
 
-def signature(document: Document, hashes: Array, near: Near) -> Array | None:
-    """The signature of a document: uint32, shape (near.permutations,); None for a text that is shorter than a shingle.
+def signature(document: Document, hashes: Array, near: Near) -> Array:
+    """The signature of a document: uint32, shape (near.permutations,), empty for a text shorter than a shingle.
 
     ``hashes`` are the document's folded words (``segment.folded_hashes``). Equal, bit for bit, to what
     ``datasketch.MinHash(num_perm, seed)`` (scheme affine32) becomes when it is updated with the values of ``shingles``.
@@ -34,7 +36,7 @@ def signature(document: Document, hashes: Array, near: Near) -> Array | None:
     multipliers, increments = permutations(near.permutations, near.seed)
     units, size = _units(document, hashes, near)
     if len(units) < size:
-        return None
+        return NO_SIGNATURE
     found: Array = _signature(units, size, multipliers, increments)
     return found
 

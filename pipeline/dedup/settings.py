@@ -115,6 +115,10 @@ class Sentence(_Section):
         return self.span or (3 if self.unit == "sentences" else 1)
 
 
+SURVIVOR_FIELDS = ("length", "date")
+"""What every document has that can decide which one stays, beside its signals."""
+
+
 class Survivor(_Section):
     """Which of several duplicates stays, within sources of one priority. Equal ones are ordered by a hash of their ids."""
 
@@ -201,7 +205,7 @@ class Dedup(_Section):
     @property
     def boilerplate(self) -> Boilerplate | Literal[False]:
         """The settings of boilerplate, false where it is not looked for."""
-        return self.sentence and self.sentence.boilerplate
+        return self.sentence.boilerplate if self.sentence else False
 
     def key_settings(self) -> dict[str, Any]:
         """What the keys of a run depend on: runs can be compared where these are equal."""

@@ -101,7 +101,7 @@ class Jsonl(_Table):
     def _records(
         self, read: Callable[[int], bytes], start: int, stop: int | None, max_record_bytes: int
     ) -> Iterator[Record]:
-        for offset, length, line, failure in _lines(read, start, stop, max_record_bytes):
+        for offset, length, line, failure in lines(read, start, stop, max_record_bytes):
             record = Record(offset, length, failure=failure)
             if failure:
                 yield record
@@ -120,7 +120,7 @@ class Jsonl(_Table):
         return self._fill(record, row, max_record_bytes)
 
 
-def _lines(
+def lines(
     read: Callable[[int], bytes], start: int, stop: int | None, max_bytes: int
 ) -> Iterator[tuple[int, int, bytes, str]]:
     """The lines that begin in [start, stop): offset, length with its newline, the bytes, or why they were not kept.

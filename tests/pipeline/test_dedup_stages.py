@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import recipe_file
-from pipeline.dedup import stages
+from pipeline.dedup import find, runs
 from pipeline.run import run
 from pipeline.runners.direct import DirectRunner
 from pipeline.runners.runner import Watcher
@@ -75,10 +75,10 @@ def test_partitions_and_passes_do_not_matter(tmp_path: Path, monkeypatch: pytest
     whole, items = results(tmp_path, "whole")
     assert any(path.startswith("duplicates/") for path in whole)
     assert items["dedup-exact"] == items["dedup-near"] == items["dedup-spans"] == 1
-    monkeypatch.setattr(stages, "ROWS_PER_PARTITION", 37)
+    monkeypatch.setattr(find, "ROWS_PER_PARTITION", 37)
     in_parts, _ = results(tmp_path, "parts")
     assert in_parts == whole
-    monkeypatch.setattr(stages.runs, "BYTES_PER_ROW", 1 << 40)
+    monkeypatch.setattr(runs, "BYTES_PER_ROW", 1 << 40)
     in_passes, items = results(tmp_path, "passes")
     assert items["dedup-near"] > 5
     assert items["dedup-spans"] > 5

@@ -180,7 +180,7 @@ class FakeRun:
     def page(self) -> str:
         """The page, written and read again."""
         made = self.manifest()
-        row = page.write(self.recipe, self.layout, made)
+        (row,) = page.write(self.recipe, self.layout, made)
         content = Path(self.layout.report).read_bytes()
         assert row == {
             "kind": "report",
