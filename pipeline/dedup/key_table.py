@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import tables
-from pipeline.dedup import candidates, keys, runs
+from pipeline.dedup import candidates, minhash, runs
 from pipeline.dedup.keys import Keys
 from pipeline.dedup.runs import ROW, Rows
 from pipeline.dedup.settings import Near
@@ -127,7 +127,7 @@ def _bands(path: str, near: Near) -> Rows:
     numbers, ranks, found = signatures(path)
     if not len(numbers):
         return np.empty(0, ROW)
-    keys_ = keys.band_keys(found, near.bands, near.rows)
+    keys_ = minhash.band_keys(found, near.bands, near.rows)
     sketches = candidates.sketches(found, near.bands, near.rows)
     return runs.rows(keys_.ravel(), sketches.ravel(), np.repeat(ranks, near.bands), np.repeat(numbers, near.bands))
 

@@ -1,28 +1,24 @@
 """What dedup compares: digests of a document's text and address, its MinHash signature, keys of its spans and its lines.
 
 All but the digests start from the document's words, folded (case, diacritics, digits), so that they are computed once and
-a copy that differs in typography only is still a copy. Words of scripts without spaces are single characters, so a shingle
-of five words is a five-character shingle there.
+a copy that differs in typography only is still a copy.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 import numpy as np
 import xxhash
 from numba import njit
-from numpy.typing import NDArray
 
 from filters import segment
 from filters.document import Document, Origin
 from filters.segment import Array, mix
-from pipeline.dedup import addresses
-from pipeline.dedup.settings import Dedup, Near, Survivor
+from pipeline.dedup import addresses, minhash
+from pipeline.dedup.settings import Dedup, Survivor
 
 
 class Keys(NamedTuple):
@@ -44,7 +40,6 @@ class Keys(NamedTuple):
 def of_document(document: Document, dedup: Dedup, sentences: bool) -> Keys:
     """Compute the keys that a recipe asks for. ``sentences`` says whether spans are wanted for this document's source."""
     hashes = segment.folded_hashes(document.codepoints, document.words)
-    found = signature(hashes, dedup.near) if dedup.near else None
     settings = dedup.sentence if sentences else False
     spans, lines, host = _NONE, _NONE, ""
     if settings:
@@ -56,14 +51,13 @@ def of_document(document: Document, dedup: Dedup, sentences: bool) -> Keys:
         exact=exact_key(document.text) if dedup.exact else 0,
         url=url_key(document.url) if dedup.url else 0,
         site=xxhash.xxh3_64_intdigest(host.encode("utf-8", "surrogatepass")) if host else 0,
-        signature=_NO_SIGNATURE if found is None else found,
+        signature=minhash.signature(document, hashes, dedup.near) if dedup.near else minhash.NO_SIGNATURE,
         spans=spans,
         lines=lines,
     )
 
 
 _NONE: Final = np.empty(0, np.uint64)
-_NO_SIGNATURE: Final = np.empty(0, np.uint32)
 
 
 def url_key(url: str) -> int:
@@ -76,86 +70,6 @@ def exact_key(text: str) -> int:
     """128-bit digest (XXH3) of the text with every run of white space as one space; 0 for a text of nothing else."""
     words = text.split()
     return int(xxhash.xxh3_128_intdigest(" ".join(words).encode("utf-8", "surrogatepass"))) if words else 0
-
-
-def signature(hashes: Array, near: Near) -> Array | None:
-    """MinHash signature of the word n-grams: uint32, shape (bands * rows,); None for fewer words than an n-gram has.
-
-    Equal, bit for bit, to ``datasketch.MinHash(num_perm, seed, hashfunc=shingle_hash)`` (scheme affine32) updated with
-    the same shingles.
-    """
-    if len(hashes) < near.ngram:
-        return None
-    multipliers, increments = permutations(near.permutations, near.seed)
-    return _signature(hashes, near.ngram, multipliers, increments)
-
-
-@functools.cache
-def permutations(count: int, seed: int) -> NDArray[np.uint32]:
-    """datasketch's random permutations: multipliers and increments, uint32, shape (2, count)."""
-    from datasketch import MinHash
-
-    return np.ascontiguousarray(MinHash(num_perm=count, seed=seed).permutations, dtype=np.uint32)
-
-
-def shingle_hash(words: Sequence[str]) -> int:
-    """The 32-bit hash of one shingle, given as words: what ``signature`` feeds to the permutations before their mixing."""
-    text = " ".join(words)
-    points = segment.codepoints(text)
-    hashes = segment.folded_hashes(points, segment.words(points))
-    return int(_shingle(hashes, 0, len(hashes)))
-
-
-@njit(cache=True, inline="always")
-def _shingle(hashes: Array, start: int, stop: int) -> np.uint32:
-    running = np.uint64(0)
-    for k in range(start, stop):
-        running = mix(running, hashes[k])
-    return np.uint32(running >> np.uint64(32))
-
-
-@njit(cache=True)
-def _signature(hashes: Array, ngram: int, multipliers: Array, increments: Array) -> Array:
-    count = len(multipliers)
-    smallest = np.full(count, np.uint32(0xFFFFFFFF), np.uint32)
-    for start in range(len(hashes) - ngram + 1):
-        # the finalizer of MurmurHash3, as datasketch applies it
-        value = _shingle(hashes, start, start + ngram)
-        value = np.uint32(value ^ (value >> np.uint32(16)))
-        value = np.uint32(value * np.uint32(0x85EBCA6B))
-        value = np.uint32(value ^ (value >> np.uint32(13)))
-        value = np.uint32(value * np.uint32(0xC2B2AE35))
-        value = np.uint32(value ^ (value >> np.uint32(16)))
-        for k in range(count):
-            permuted = np.uint32(value * multipliers[k] + increments[k])
-            smallest[k] = min(smallest[k], permuted)
-    return smallest
-
-
-def shingle_set(document: Document, hashes: Array, near: Near) -> Array:
-    """The hashes of a document's shingles, before the permutations: uint32, sorted, each once."""
-    return np.unique(_shingles(hashes, near.ngram))
-
-
-@njit(cache=True)
-def _shingles(hashes: Array, ngram: int) -> Array:
-    found = np.empty(max(0, len(hashes) - ngram + 1), np.uint32)
-    for start in range(len(found)):
-        found[start] = _shingle(hashes, start, start + ngram)
-    return found
-
-
-@njit(cache=True)
-def band_keys(signatures: Array, bands: int, rows: int) -> Array:
-    """Keys of the bands of signatures (uint32, shape (documents, bands * rows)): uint64, shape (documents, bands)."""
-    keys = np.empty((len(signatures), bands), np.uint64)
-    for document in range(len(signatures)):
-        for band in range(bands):
-            running = np.uint64(band + 1)
-            for row in range(rows):
-                running = mix(running, np.uint64(signatures[document, band * rows + row]))
-            keys[document, band] = running
-    return keys
 
 
 def span_keys(document: Document, hashes: Array, starts: Array, span: int, min_words: int) -> Array:
@@ -251,4 +165,4 @@ def warm_up() -> None:
     """Compile (or load from the cache) every kernel that this module uses, so that workers need not."""
     document = Document("0", "One two three four five. Six seven! Eight.", "warm-up", Origin("", 0, 0))
     of_document(document, Dedup(), True)
-    band_keys(np.zeros((1, 8), np.uint32), 1, 8)
+    minhash.band_keys(np.zeros((1, 8), np.uint32), 1, 8)

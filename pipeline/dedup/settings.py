@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pipeline.dedup.bands import optimal
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -20,20 +22,60 @@ class Near(_Section):
     """
 
     ngram: int = Field(5, ge=1, le=50, description="words in a shingle")
-    bands: int = Field(14, ge=1, le=1000)
-    rows: int = Field(8, ge=1, le=1000)
+    characters: int = Field(
+        8,
+        ge=1,
+        le=50,
+        description="characters (letters and digits) in a shingle of a text that is mostly in scripts without spaces between "
+        "words, such as Chinese, Japanese or Thai; 8 are about as much as five words there",
+    )
+    bands: int = Field(14, ge=1, le=1000, description="parts of a signature of which one must be equal")
+    rows: int = Field(8, ge=1, le=1000, description="values of the signature in a band")
+    threshold: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="instead of `bands` and `rows`: the similarity about which they err least, chosen as `datasketch.MinHashLSH` "
+        "does from as many values as `permutations` says (112 if it says nothing)",
+    )
+    permutations: int = Field(
+        112, ge=1, le=4096, description="values in a signature; null or unnamed: as many as `bands` and `rows` use"
+    )
     min_similarity: float = Field(0.75, ge=0, le=1, description="similarity that makes a duplicate")
     verify: Literal["signature", "jaccard"] = Field(
         "signature",
         description="what the similarity of a candidate pair is: the share of equal signature values, or the exact Jaccard "
         "similarity of the shingles, for which the texts of candidates are read again",
     )
-    seed: int = Field(1, ge=0, description="of the permutations, as in datasketch.MinHash(seed=…)")
+    seed: int = Field(1, ge=0, lt=1 << 32, description="of the permutations, as in datasketch.MinHash(seed=…)")
 
-    @property
-    def permutations(self) -> int:
-        """Length of a signature."""
-        return self.bands * self.rows
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_bands(cls, given: Any) -> Any:
+        """Fill in what follows from the rest: bands and rows from a threshold, the signature's length from both."""
+        if not isinstance(given, dict):
+            return given
+        chosen = {name: value for name, value in given.items() if value is not None}
+        threshold, length = chosen.get("threshold"), chosen.get("permutations", 112)
+        if isinstance(threshold, float) and 0 < threshold < 1 and isinstance(length, int) and 0 < length <= 4096:
+            bands, rows = optimal(threshold, length)
+            if (chosen.get("bands", bands), chosen.get("rows", rows)) != (bands, rows):
+                raise ValueError(
+                    f"name bands and rows or a threshold ({threshold:g} means {bands} bands of {rows} rows), not both"
+                )
+            return chosen | {"bands": bands, "rows": rows, "permutations": length}
+        bands, rows = chosen.get("bands", 14), chosen.get("rows", 8)
+        if "permutations" not in chosen and isinstance(bands, int) and isinstance(rows, int):
+            chosen["permutations"] = bands * rows
+        return chosen
+
+    @model_validator(mode="after")
+    def _bands_fit(self) -> Near:
+        if self.bands * self.rows > self.permutations:
+            raise ValueError(
+                f"{self.bands} bands of {self.rows} rows need {self.bands * self.rows} values; permutations says {self.permutations}"
+            )
+        return self
 
 
 class Boilerplate(_Section):
@@ -172,8 +214,7 @@ class Dedup(_Section):
             "exact": self.exact,
             "url": self.url,
             "near": self.near
-            and self.near.model_dump(mode="json", exclude={"bands", "rows", "min_similarity", "verify"})
-            | {"permutations": self.near.permutations},
+            and self.near.model_dump(mode="json", exclude={"bands", "rows", "threshold", "min_similarity", "verify"}),
             "sentence": self.sentence
             and {
                 "unit": self.sentence.unit,

@@ -19,7 +19,7 @@ from numba import njit
 from filters import segment
 from filters.document import Document, Origin
 from pipeline import files, pulse, tables
-from pipeline.dedup import inputs, key_table, keys, store
+from pipeline.dedup import inputs, key_table, minhash, store
 from pipeline.dedup.candidates import PAIR
 from pipeline.dedup.find import Key, block_count, empty_blocks, write_block
 from pipeline.dedup.inputs import KeyFile
@@ -241,7 +241,7 @@ def _shingles(file: KeyFile, wanted: Rows, near: Near) -> Sketches:
     for text in texts.column("text").to_pylist():
         document = Document("", text, "", Origin("", 0, 0))
         hashes = segment.folded_hashes(document.codepoints, document.words)
-        sets.append(keys.shingle_set(document, hashes, near))
+        sets.append(minhash.shingle_set(document, hashes, near))
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum([len(one) for one in sets])])
     return Sketches(wanted, ranks, offsets, np.concatenate(sets))
 
