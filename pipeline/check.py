@@ -11,7 +11,7 @@ from filters.filter import Judge
 from pipeline import files, plan
 from pipeline.dedup import benchmarks, reference
 from pipeline.recipe import Recipe
-from tokenizer import bpe
+from tokenizer.encode import encoder_of
 
 
 def problems(recipe: Recipe) -> Iterator[str]:
@@ -41,7 +41,8 @@ def problems(recipe: Recipe) -> Iterator[str]:
                     yield f"filters.{name}.{filter_.name}: {error}"
     if recipe.tokenizer and recipe.tokenizer.path:
         try:
-            bpe.load(recipe.tokenizer.path)
+            with files.open_read(recipe.tokenizer.path) as stream:
+                encoder_of(stream.read())
         except (OSError, ValueError) as error:
             yield f"tokenizer.path: {error}"
 
