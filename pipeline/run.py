@@ -98,7 +98,7 @@ def _stages(recipe: Recipe, layout: Layout) -> Iterator[Callable[[Commits], Stag
     yield lambda _: Prepare(recipe, layout)
     if dedup:
         yield from _dedup_stages(recipe, dedup, layout)
-    yield lambda commits: Finish(recipe, layout, _sample_rates(recipe, commits))
+    yield lambda commits: _finish(recipe, layout, commits)
     if recipe.tokenizer and not recipe.tokenizer.path:
         yield lambda _: CountWords(recipe, layout)
     if recipe.tokenizer:
@@ -123,6 +123,12 @@ def _dedup_stages(recipe: Recipe, dedup: Dedup, layout: Layout) -> Iterator[Call
             yield lambda _: Decide(layout, "claims")
             yield lambda _: Verify(recipe, layout, "claims")
             yield lambda _: Decide(layout, "near")
+
+
+def _finish(recipe: Recipe, layout: Layout, commits: Commits) -> Finish:
+    if recipe.dedup:  # all levels may be off, and benchmarks looked for
+        inputs.save(inputs.make(layout, recipe.dedup, commits["prepare"]), layout)
+    return Finish(recipe, layout, _sample_rates(recipe, commits))
 
 
 def _find(recipe: Recipe, dedup: Dedup, layout: Layout, level: Level, commits: Commits) -> FindRepeats:
