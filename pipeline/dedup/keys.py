@@ -39,19 +39,18 @@ class Keys(NamedTuple):
 
 def of_document(document: Document, dedup: Dedup, sentences: bool) -> Keys:
     """Compute the keys that a recipe asks for. ``sentences`` says whether spans are wanted for this document's source."""
-    hashes = segment.folded_hashes(document.codepoints, document.words)
     settings = dedup.sentence if sentences else False
     spans, lines, host = _NONE, _NONE, ""
     if settings:
         units = document.sentences if settings.unit == "sentences" else document.lines
-        spans = span_keys(document, hashes, units.starts, settings.span, settings.min_span_words)
+        spans = span_keys(document, units.starts, settings.span, settings.min_span_words)
         if settings.boilerplate and (host := addresses.site(document.url)):
-            lines = span_keys(document, hashes, document.lines.starts, 1, 0)
+            lines = span_keys(document, document.lines.starts, 1, 0)
     return Keys(
-        exact=exact_key(document.text) if dedup.exact else 0,
+        exact=exact_key(document.codepoints) if dedup.exact else 0,
         url=url_key(document.url) if dedup.url else 0,
         site=xxhash.xxh3_64_intdigest(host.encode("utf-8", "surrogatepass")) if host else 0,
-        signature=minhash.signature(document, hashes, dedup.near) if dedup.near else minhash.NO_SIGNATURE,
+        signature=minhash.signature(document, dedup.near) if dedup.near else minhash.NO_SIGNATURE,
         spans=spans,
         lines=lines,
     )
@@ -66,18 +65,19 @@ def url_key(url: str) -> int:
     return int(xxhash.xxh3_128_intdigest(address.encode("utf-8", "surrogatepass"))) if address else 0
 
 
-def exact_key(text: str) -> int:
-    """128-bit digest (XXH3) of the text with every run of white space as one space; 0 for a text of nothing else."""
-    words = text.split()
-    return int(xxhash.xxh3_128_intdigest(" ".join(words).encode("utf-8", "surrogatepass"))) if words else 0
+def exact_key(points: Array) -> int:
+    """128-bit digest (XXH3) of a text's code points with every run of white space as one space; 0 for nothing but white space."""
+    squeezed = segment.squeezed(points)
+    return int(xxhash.xxh3_128_intdigest(squeezed.data)) if len(squeezed) else 0
 
 
-def span_keys(document: Document, hashes: Array, starts: Array, span: int, min_words: int) -> Array:
+def span_keys(document: Document, starts: Array, span: int, min_words: int) -> Array:
     """Key of every run of ``span`` units (sentences or lines that begin at ``starts``), by the run's first unit.
 
     uint64, shape (max(0, units - span + 1),); 0 for a run of fewer than ``min_words`` words, or with a unit without words.
     """
-    return _span_keys(starts, document.words.starts, hashes, span, min_words)
+    words = document.folded_words
+    return _span_keys(starts, words.starts, words.hashes, span, min_words)
 
 
 @njit(cache=True)

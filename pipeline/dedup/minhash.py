@@ -16,7 +16,7 @@ from numba import njit
 from filters import characters
 from filters.characters import UNSPACED_LETTER
 from filters.document import Document
-from filters.segment import MIX, Array, mix
+from filters.segment import MIX, Array, Segments, mix
 from pipeline.dedup.settings import Near
 
 NO_SIGNATURE: Final = np.empty(0, np.uint32)
@@ -27,32 +27,26 @@ _CHUNK: Final = 4096
 """Shingles that are hashed before they are permuted: 16 kB, so that they stay in the first cache."""
 
 
-def signature(document: Document, hashes: Array, near: Near) -> Array:
+def signature(document: Document, near: Near) -> Array:
     """The signature of a document: uint32, shape (near.permutations,), empty for a text shorter than a shingle.
 
-    ``hashes`` are the document's folded words (``segment.folded_hashes``). Equal, bit for bit, to what
-    ``datasketch.MinHash(num_perm, seed)`` (scheme affine32) becomes when it is updated with the values of ``shingles``.
+    Equal, bit for bit, to what ``datasketch.MinHash(num_perm, seed)`` (scheme affine32) becomes when it is updated with the
+    values of ``shingles``.
     """
     multipliers, increments = permutations(near.permutations, near.seed)
-    units, size = _units(document, hashes, near)
-    if len(units) < size:
-        return NO_SIGNATURE
-    found: Array = _signature(units, size, multipliers, increments)
+    found: Array = _signature(*_views(document), near.ngram, near.characters, multipliers, increments)
     return found
 
 
-def shingles(document: Document, hashes: Array, near: Near) -> Array:
+def shingles(document: Document, near: Near) -> Array:
     """The 32-bit hash of every shingle, in order: uint32, shape (shingles,), empty for a text shorter than one."""
-    units, size = _units(document, hashes, near)
-    found = np.empty(max(0, len(units) - size + 1), np.uint32)
-    if len(found):
-        _shingles(units, size, 0, found)
+    found: Array = _shingles(*_views(document), near.ngram, near.characters)
     return found
 
 
-def shingle_set(document: Document, hashes: Array, near: Near) -> Array:
+def shingle_set(document: Document, near: Near) -> Array:
     """The different shingles of a document, sorted: what ``jaccard`` compares. uint32."""
-    return np.unique(shingles(document, hashes, near))
+    return np.unique(shingles(document, near))
 
 
 def jaccard(left: Array, right: Array) -> float:
@@ -64,16 +58,12 @@ def jaccard(left: Array, right: Array) -> float:
 
 def unspaced(document: Document) -> bool:
     """Whether most letters of a text belong to scripts without spaces between words (Han, Kana, Thai, Tibetan, …)."""
-    words = document.words
+    words = document.folded_words
     return bool(_unspaced(document.codepoints, words.starts, words.stops, characters.flags()))
 
 
-def _units(document: Document, hashes: Array, near: Near) -> tuple[Array, int]:
-    """What a document's shingles are made of, a 64-bit number each, and how many of them a shingle has."""
-    if not unspaced(document):
-        return hashes, near.ngram
-    words = document.words
-    return _characters(document.codepoints, words.starts, words.stops, characters.folds()), near.characters
+def _views(document: Document) -> tuple[Array, Segments, Array, Array]:
+    return document.codepoints, document.folded_words, characters.flags(), characters.folds()
 
 
 @functools.cache
@@ -97,6 +87,16 @@ def _unspaced(points: Array, starts: Array, stops: Array, flags: Array) -> bool:
 
 
 @njit(cache=True)
+def _units(
+    points: Array, words: Segments, flags: Array, folds: Array, ngram: int, characters: int
+) -> tuple[Array, int]:
+    """What a document's shingles are made of, a 64-bit number each, and how many of them a shingle has."""
+    if _unspaced(points, words.starts, words.stops, flags):
+        return _characters(points, words.starts, words.stops, folds), characters
+    return words.hashes, ngram
+
+
+@njit(cache=True)
 def _characters(points: Array, starts: Array, stops: Array, folds: Array) -> Array:
     """The folded characters of all words, one after the other; those that fold to nothing are left out."""
     units = np.empty(len(points), np.uint64)
@@ -111,7 +111,16 @@ def _characters(points: Array, starts: Array, stops: Array, folds: Array) -> Arr
 
 
 @njit(cache=True)
-def _shingles(units: Array, size: int, first: int, found: Array) -> None:
+def _shingles(points: Array, words: Segments, flags: Array, folds: Array, ngram: int, characters: int) -> Array:
+    units, size = _units(points, words, flags, folds, ngram, characters)
+    found = np.empty(max(0, len(units) - size + 1), np.uint32)
+    if len(found):
+        _hash(units, size, 0, found)
+    return found
+
+
+@njit(cache=True)
+def _hash(units: Array, size: int, first: int, found: Array) -> None:
     """Fill ``found`` with the hashes of the shingles from number ``first`` on."""
     power = np.uint64(1)
     running = np.uint64(0)
@@ -126,14 +135,24 @@ def _shingles(units: Array, size: int, first: int, found: Array) -> None:
 
 
 @njit(cache=True)
-def _signature(units: Array, size: int, multipliers: Array, increments: Array) -> Array:
-    count = len(multipliers)
+def _signature(
+    points: Array,
+    words: Segments,
+    flags: Array,
+    folds: Array,
+    ngram: int,
+    characters: int,
+    multipliers: Array,
+    increments: Array,
+) -> Array:
+    units, size = _units(points, words, flags, folds, ngram, characters)
+    count = len(multipliers) if len(units) >= size else 0
     smallest = np.full(count, np.uint32(0xFFFFFFFF), np.uint32)
-    total = len(units) - size + 1
+    total = max(0, len(units) - size + 1)
     chunk = np.empty(min(total, _CHUNK), np.uint32)
     for first in range(0, total, _CHUNK):
         values = chunk[: min(_CHUNK, total - first)]
-        _shingles(units, size, first, values)
+        _hash(units, size, first, values)
         for k in range(len(values)):  # datasketch's mixing before the permutations: the finalizer of MurmurHash3
             value = values[k]
             value = np.uint32(value ^ (value >> np.uint32(16)))

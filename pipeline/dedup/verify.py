@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import njit
 
-from filters import segment
 from filters.document import Document, Origin
 from pipeline import files, pulse, tables
 from pipeline.dedup import inputs, key_table, minhash, store
@@ -237,11 +236,8 @@ def _shingles(file: KeyFile, wanted: Rows, near: Near) -> Sketches:
     ranks = table.column("rank").to_numpy()[rows]
     texts = tables.read(files.join(file.out, "filtered", file.name), ["number", "text"])
     texts = texts.filter(pc.is_in(texts.column("number"), value_set=pa.array(wanted)))
-    sets = []
-    for text in texts.column("text").to_pylist():
-        document = Document("", text, "", Origin("", 0, 0))
-        hashes = segment.folded_hashes(document.codepoints, document.words)
-        sets.append(minhash.shingle_set(document, hashes, near))
+    documents = (Document("", text, "", Origin("", 0, 0)) for text in texts.column("text").to_pylist())
+    sets = [minhash.shingle_set(document, near) for document in documents]
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum([len(one) for one in sets])])
     return Sketches(wanted, ranks, offsets, np.concatenate(sets))
 

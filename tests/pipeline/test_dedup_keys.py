@@ -26,10 +26,19 @@ def test_folding_makes_copies_equal_and_keeps_others_apart() -> None:
     assert hashes("12") != hashes("123"), "digits fold to zeros, their number stays"
 
 
-def test_exact_key_ignores_white_space_only() -> None:
-    assert keys.exact_key("a  b\n\nc ") == keys.exact_key("a b c")
-    assert keys.exact_key("a b c") != keys.exact_key("a b C")
-    assert keys.exact_key("a b c") >> 64 != 0, "128 bits"
+@settings(max_examples=100, deadline=None)
+@given(st.text(alphabet=st.sampled_from("ab天 \n\t\x1c\x85\xa0\u200b\u3000"), max_size=20))
+def test_exact_key_ignores_white_space_only(text: str) -> None:
+    def key(text: str) -> int:
+        return keys.exact_key(segment.codepoints(text))
+
+    plain = " ".join(text.split())
+    assert segment.squeezed(segment.codepoints(text)).tobytes() == plain.encode("utf-32-le")
+    assert key(text) == key(plain)
+    assert (key(text) == 0) == (not plain), "an empty text is no duplicate of another"
+    assert key(text) != key(text + "b")
+    assert key("a b c") != key("a b C")
+    assert key("a b c") >> 64 != 0, "128 bits"
 
 
 def test_span_keys_are_equal_where_spans_are() -> None:

@@ -32,8 +32,7 @@ def document(text: str) -> Document:
 def of(text: str, near: Near) -> tuple[Array, Array]:
     """The shingles and the signature of a text."""
     made = document(text)
-    hashes = segment.folded_hashes(made.codepoints, made.words)
-    return minhash.shingles(made, hashes, near), minhash.signature(made, hashes, near)
+    return minhash.shingles(made, near), minhash.signature(made, near)
 
 
 def datasketch(shingles: Array, near: Near) -> list[int]:
@@ -143,7 +142,7 @@ def test_jaccard_is_of_sets() -> None:
 
     def shingle_set(text: str) -> Array:
         made = document(text)
-        return minhash.shingle_set(made, segment.folded_hashes(made.codepoints, made.words), near)
+        return minhash.shingle_set(made, near)
 
     assert minhash.jaccard(shingle_set("a b c a a"), shingle_set("b c d")) == 2 / 4
     assert minhash.jaccard(shingle_set("a b"), shingle_set("A. B! ")) == 1
