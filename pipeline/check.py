@@ -18,8 +18,11 @@ def problems(recipe: Recipe) -> Iterator[str]:
     """Models that are missing or don't load, sources without files, a tokenizer.json that can't be used."""
     for source in recipe.sources:
         try:
-            if not any(files.find(pattern) for pattern in source.paths):
+            if not source.find():
                 yield f"source {source.name!r}: no file matches {', '.join(source.paths)}"
+            besides = source.reads_besides()
+            if besides and not any(files.find(pattern) for pattern in besides):
+                yield f"source {source.name!r}: no file matches {', '.join(besides)}"
         except OSError as error:
             yield f"source {source.name!r}: {error}"
     if recipe.dedup:

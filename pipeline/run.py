@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from ruamel.yaml import YAML
 
-from pipeline import alarms, files, manifest, plan
+from pipeline import alarms, files, links, manifest, plan
 from pipeline.dedup import inputs
 from pipeline.dedup.decide import Decide
 from pipeline.dedup.find import FindRepeats
@@ -91,6 +91,9 @@ def run(recipe: Recipe, out: str, runner: Runner, display: Display, fresh: bool 
 
 def _stages(recipe: Recipe, layout: Layout) -> Iterator[Callable[[Commits], Stage]]:
     """The stages of a recipe, in order. Each is made from the commits of those before it."""
+    if links.selecting(recipe):
+        yield lambda _: links.ReadLinks(recipe, layout)
+        yield lambda _: links.MergeLinks(recipe, layout)
     dedup = recipe.dedup
     if dedup and dedup.decontaminate:
         benchmarks = dedup.decontaminate

@@ -73,7 +73,7 @@ class _Train(beam.DoFn):
             "compared": [dataclasses.asdict(one) for one in compared],
         }
         about = files.write_json(self._layout.path("tokenizer/about.json"), shown)
-        part.outputs.append(output(self._layout, "about tokenizer", about, rows=0))
+        part.outputs.append(output(self._layout, "vocabulary", about, rows=0))
         yield part
 
     def _counted(self) -> Iterator[pa.Table]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 from pathlib import Path
@@ -78,6 +79,14 @@ def test_a_look_at_the_tokenizer_is_kept(out):
     facts = json.loads((out / "manifest.json").read_text())["sources"]["web"]["facts"]
     assert facts["encoded_bytes.?"] == facts["text_bytes"] == sum(len(one.encode()) for one in TEXTS["web"])
     assert facts["encoded_tokens.?"] == facts["tokens"]
+
+
+def test_the_report_shows_how_the_tokenizer_fits(out):
+    shown = (out / "report/index.html").read_text()
+    about = json.loads((out / "tokenizer/about.json").read_text())
+    for one in about["compared"]:
+        assert f'<td>{one["name"]}</td><td class="n">{one["tokens"]:,}</td>' in shown
+    assert f'<code class="token">{html.escape(about["longest"][0])}</code>' in shown
 
 
 def test_a_token_leads_back_to_its_document(out):
