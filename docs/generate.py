@@ -22,7 +22,8 @@ from pydantic_core import PydanticUndefined
 
 from filters import catalog
 from filters.pii import PiiSettings
-from pipeline.recipe import Alarms, Dedup, Limits, Near, Recipe, Sentence, Shards, parse_size
+from pipeline.dedup.settings import Benchmark, Boilerplate, Decontaminate, Dedup, Near, Sentence, Survivor
+from pipeline.recipe import Alarms, Limits, Recipe, Shards, parse_size
 from pipeline.recipe_file import DEFAULT_CHAINS
 from pipeline.sources.catalog import KINDS
 from pipeline.sources.selection import Links
@@ -116,6 +117,10 @@ def recipe_page() -> str:
         *_section("dedup", Dedup),
         *_section("dedup.near", Near, level=3),
         *_section("dedup.sentence", Sentence, level=3),
+        *_section("dedup.sentence.boilerplate", Boilerplate, level=4),
+        *_section("dedup.survivor", Survivor, level=3),
+        *_section("dedup.decontaminate", Decontaminate, level=3),
+        *_section("dedup.decontaminate.benchmarks", Benchmark, level=4),
         *_section("pii", PiiSettings),
         *_section("tokenizer", TokenizerSettings),
         *_section("shards", Shards),

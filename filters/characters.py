@@ -51,6 +51,7 @@ FULL_STOP: Final = 1 << 11  # ends a sentence whatever follows (full-width and C
 CLOSER: Final = 1 << 12  # quotes and brackets that still belong to the sentence they close
 PICTOGRAPH: Final = 1 << 13
 OPENER: Final = 1 << 14  # of the closers those that may also open: “ closes a German quotation and opens an English one
+UNSPACED_LETTER: Final = 1 << 15  # of a script that puts no spaces between words, rarer ones included
 
 _FLAG_PATTERNS: Final = {
     ALNUM: r"[\p{L}\p{N}]",
@@ -63,6 +64,7 @@ _FLAG_PATTERNS: Final = {
     CLOSER: r"[\p{SB=Close}\"'”’»」』）】》]",
     PICTOGRAPH: r"\p{Extended_Pictographic}",
     OPENER: r"[\p{Ps}\p{Pi}]",
+    UNSPACED_LETTER: r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}\p{Yi}\p{Tibetan}\p{LB=SA}]",
 }
 
 UNSPACED: Final = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")

@@ -46,6 +46,7 @@ class Document:
     removed_by: str = ""
     _codepoints: NDArray[np.uint32] | None = field(default=None, repr=False, compare=False)
     _words: Segments | None = field(default=None, repr=False, compare=False)
+    _folded: Segments | None = field(default=None, repr=False, compare=False)
     _lines: Segments | None = field(default=None, repr=False, compare=False)
     _paragraphs: Segments | None = field(default=None, repr=False, compare=False)
     _sentences: Spans | None = field(default=None, repr=False, compare=False)
@@ -63,6 +64,17 @@ class Document:
         if self._words is None:
             self._words = segment.words(self.codepoints)
         return self._words
+
+    @property
+    def folded_words(self) -> Segments:
+        """The words with hashes that case, diacritics and the values of digits do not change."""
+        if self._folded is None:
+            if self._words is None:
+                self._folded = segment.folded_words(self.codepoints)
+            else:
+                hashes = segment.folded_hashes(self.codepoints, self._words)
+                self._folded = Segments(self._words.starts, self._words.stops, hashes)
+        return self._folded
 
     @property
     def lines(self) -> Segments:
@@ -93,4 +105,4 @@ class Document:
 
     def forget_views(self) -> None:
         """Free the cached views (they take some ten times the memory of the text)."""
-        self._codepoints = self._words = self._lines = self._paragraphs = self._sentences = None
+        self._codepoints = self._words = self._folded = self._lines = self._paragraphs = self._sentences = None

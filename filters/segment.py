@@ -84,7 +84,7 @@ def codepoints(text: str) -> Array:
 
 def words(points: Array) -> Segments:
     """The words of a text given as code points."""
-    return Segments(*_words(points, characters.flags()))
+    return Segments(*_words(points, characters.flags(), None))
 
 
 def lines(points: Array) -> Segments:
@@ -113,6 +113,17 @@ def folded_hashes(points: Array, found: Segments) -> Array:
     return _folded(points, found.starts, found.stops, characters.folds())
 
 
+def squeezed(points: Array) -> Array:
+    """The text's code points with every run of white space as one space, and none at its ends: ``" ".join(text.split())``."""
+    found: Array = _squeezed(points, characters.flags())
+    return found
+
+
+def folded_words(points: Array) -> Segments:
+    """The words of a text with ``folded_hashes`` for hashes, in one pass: for those who need no other hashes."""
+    return Segments(*_words(points, characters.flags(), characters.folds()))
+
+
 def white_space_words(points: Array) -> tuple[int, int]:
     """How many words ``str.split()`` would give, and how many characters they have together."""
     count, letters = _split_words(points, characters.flags())
@@ -133,6 +144,16 @@ def _hash(points: Array, start: int, stop: int) -> np.uint64:
         running = mix(running, np.uint64(points[i - 1]) | np.uint64(points[i]) << np.uint64(32))
     if (stop - start) % 2:
         running = mix(running, np.uint64(points[stop - 1]))
+    return running
+
+
+@njit(cache=True)
+def _fold(points: Array, start: int, stop: int, folds: Array) -> np.uint64:
+    running = np.uint64(0)
+    for i in range(start, stop):
+        folded = folds[points[i]]
+        if folded != 0:
+            running = mix(running, np.uint64(folded))
     return running
 
 
@@ -199,7 +220,8 @@ def _breaks(points: Array, flags: Array, i: int, before: int, previous: int, reg
 
 
 @njit(cache=True)
-def _words(points: Array, flags: Array) -> tuple[Array, Array, Array]:
+def _words(points: Array, flags: Array, folds: Array | None) -> tuple[Array, Array, Array]:
+    """Words with their hashes as written or, given ``folds``, folded."""
     size = len(points)
     starts = np.empty(size, np.uint32)
     stops = np.empty(size, np.uint32)
@@ -229,7 +251,7 @@ def _words(points: Array, flags: Array) -> tuple[Array, Array, Array]:
             if flags[points[start]] & ALNUM:
                 starts[count] = start
                 stops[count] = i
-                hashes[count] = _hash(points, start, i)
+                hashes[count] = _hash(points, start, i) if folds is None else _fold(points, start, i, folds)
                 count += 1
             start = i
         ignored = current in (EXTEND, FORMAT, ZWJ)
@@ -366,13 +388,21 @@ def _abbreviated(points: Array, flags: Array, begin: int, mark: int, abbreviatio
 def _folded(points: Array, starts: Array, stops: Array, folds: Array) -> Array:
     hashes = np.empty(len(starts), np.uint64)
     for k in range(len(starts)):
-        running = np.uint64(0)
-        for i in range(starts[k], stops[k]):
-            folded = folds[points[i]]
-            if folded != 0:
-                running = mix(running, np.uint64(folded))
-        hashes[k] = running
+        hashes[k] = _fold(points, starts[k], stops[k], folds)
     return hashes
+
+
+@njit(cache=True)
+def _squeezed(points: Array, flags: Array) -> Array:
+    made = np.empty(len(points), np.uint32)
+    size = 0
+    after_space = 1
+    for point in points:  # without a branch: the processor can't foresee where words end
+        space = flags[point] // SPACE & 1
+        made[size] = 32 if space else point
+        size += 1 - (space & after_space)
+        after_space = space
+    return made[: size - after_space if size else 0].copy()
 
 
 @njit(cache=True)

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from filters.filter import Judge
 from pipeline import files, plan
+from pipeline.dedup import benchmarks, reference
 from pipeline.recipe import Recipe
 from tokenizer.encode import encoder_of
 
@@ -24,6 +25,13 @@ def problems(recipe: Recipe) -> Iterator[str]:
                 yield f"source {source.name!r}: no file matches {', '.join(besides)}"
         except OSError as error:
             yield f"source {source.name!r}: {error}"
+    if recipe.dedup:
+        yield from reference.problems(recipe.dedup)
+    for benchmark in recipe.benchmarks:
+        try:
+            next(iter(benchmarks.items_of(benchmark)), None)
+        except (OSError, ValueError) as error:
+            yield f"dedup.decontaminate: {error}"
     for name, chain in recipe.chains.items():
         for filter_ in chain:
             missing = [path for path in filter_.files() if not files.exists(path)]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # showing a document needs no Beam
 
 TOP_REASONS = 8
 SHOWN_TEXT = 600
+SHOWN_EVIDENCE = 30
 
 
 class RichDisplay:
@@ -148,29 +149,44 @@ def explanation(found: Explanation) -> Panel:
             value = f"{one.value:.4g}"
             table.add_row(one.signal, f"[bold {colour}]{value}[/]" if fired else value, shown(rules))
         parts += ["", table]
-    for proof in found.evidence:
-        kept = proof["kept"] or {}
-        span = (
-            f", characters {proof['start']} to {proof['stop']}: {shown(repr(proof['text'][:120]))}"
-            if proof["level"] == "sentence.span"
-            else ""
-        )
-        later = f" (which was removed too: {proof['kept_gone']})" if proof["kept_gone"] else ""
-        parts.append(
-            f"[bold]{proof['level']}[/], similarity {proof['similarity']:.2f}{span}\n"
-            f"  stays in {shown(str(kept.get('id')))} {shown(str(kept.get('url')))}{later}"
-        )
+    parts += [_proof(one) for one in found.evidence[:SHOWN_EVIDENCE]]
+    if len(found.evidence) > SHOWN_EVIDENCE:
+        parts.append(f"and {len(found.evidence) - SHOWN_EVIDENCE} more rows in duplicates/")
     if found.absorbed:
         parts.append(f"\n[bold]{len(found.absorbed)} removals because this one stays[/]")
         for proof in found.absorbed[:10]:
             gone = proof["document"] or {}
             parts.append(
-                f"  {proof['level']} {proof['similarity']:.2f} {shown(str(gone.get('id')))} {shown(str(gone.get('url')))}"
+                f"  {proof['level']} {_similarity(proof)} {shown(str(gone.get('id')))} {shown(str(gone.get('url')))}"
             )
     text = row.get("text") or ""
     if text:
         parts += ["", Text(visible(text[:SHOWN_TEXT]) + ("…" if len(text) > SHOWN_TEXT else ""), style="dim")]
     return Panel(Group(*parts), title=shown(row.get("url") or row.get("id") or str(row["number"])), title_align="left")
+
+
+def _similarity(proof: Mapping[str, Any]) -> str:
+    return "" if proof["similarity"] is None else f"{proof['similarity']:.2f}"
+
+
+def _proof(proof: Mapping[str, Any]) -> str:
+    """A row of ``duplicates/`` in words: level, similarity, characters, and where what was taken still stands."""
+    level, corpus, kept = proof["level"], shown(proof["kept_corpus"]), proof["kept"] or {}
+    span = (
+        f", characters {proof['start']} to {proof['stop']}: {shown(repr(proof['text'][:120]))}" if proof["text"] else ""
+    )
+    if level.startswith("benchmark.") and proof["kept_id"]:
+        share = f"{_similarity(proof)} of the item's n-grams" if proof["text"] else "after its passages were cut"
+        return f"[bold]{level}[/], {share}{span}\n  item {shown(proof['kept_id'])} of the benchmark {corpus}"
+    if proof["pages"] is not None:
+        return f"[bold]{level}[/], on {proof['pages']:,} pages of the site{span}"
+    similarity = f", similarity {_similarity(proof)}" if proof["similarity"] is not None else ""
+    if proof["kept_number"] is None:
+        return f"[bold]{level}[/]{similarity}{span}"
+    name = f"{shown(str(kept.get('id') or ''))} {shown(str(kept.get('url') or ''))}".strip()
+    where = f"document {proof['kept_number']} of {corpus} {name}".strip() if corpus else name
+    later = f" (which was removed too: {proof['kept_gone']})" if proof["kept_gone"] else ""
+    return f"[bold]{level}[/]{similarity}{span}\n  stays in {where}{later}"
 
 
 def traced(found: Traced) -> Group:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from filters.filter import Rule
 from pipeline import files, manifest, recipe_file, tables
+from pipeline.dedup.evidence import REMOVING
 from pipeline.layout import Layout
 from pipeline.recipe import Recipe
 from pipeline.sources.source import Source
@@ -39,7 +40,8 @@ class Explanation:
     place: str
     judgements: list[Judgement] = field(default_factory=list)
     evidence: list[dict[str, Any]] = field(default_factory=list)
-    """Rows of ``duplicates/`` for this document, each with ``kept``: number, id and URL of the document that stays.
+    """Rows of ``duplicates/`` for this document, each with ``kept``: number, id and URL of the document that stays, here or in a
+    reference (None for what stays nowhere, and where the reference is gone).
 
     ``kept_gone`` names the level at which that document was removed in its turn, if it was.
     """
@@ -88,27 +90,49 @@ def _explain(layout: Layout, made: Mapping[str, Any], resolved: Recipe, kind: st
         return Explanation(row, "removed", row["removed_by"], place, _judgements(resolved, row))
     number = row["number"]
     evidence = list(_rows(layout, made, "duplicates", "number", {number}))
-    absorbed = [one for one in _rows(layout, made, "duplicates", "kept_number", {number}) if one["number"] != number]
-    others = {one["kept_number"] for one in evidence} | {one["number"] for one in absorbed}
-    names = {one["number"]: one for one in _rows(layout, made, "filtered", "number", others, ("number", "id", "url"))}
-    gone_too = _rows(
-        layout, made, "duplicates", "number", {one["kept_number"] for one in evidence}, ("number", "level")
-    )
-    fates = {one["number"]: one["level"] for one in gone_too if one["level"] != "sentence.span"}
-    for one in evidence:
-        one["kept"] = names.get(one["kept_number"])
-        one["kept_gone"] = fates.get(one["kept_number"], "")
+    absorbed = [
+        one
+        for one in _rows(layout, made, "duplicates", "kept_number", {number})
+        if one["number"] != number and not one["kept_corpus"]
+    ]
+    keepers = {one["kept_number"] for one in evidence if not one["kept_corpus"]} - {None}
+    names = _names(layout, made, keepers | {one["number"] for one in absorbed})
+    gone_too = _rows(layout, made, "duplicates", "number", keepers, ("number", "level"))
+    fates = {one["number"]: one["level"] for one in gone_too if one["level"] in REMOVING}
+    for corpus in {one["kept_corpus"] for one in evidence}:
+        those = [one for one in evidence if one["kept_corpus"] == corpus]
+        known = names if not corpus else _names_in(corpus, {one["kept_number"] for one in those} - {None})
+        for one in those:
+            one["kept"] = known.get(one["kept_number"])
+            one["kept_gone"] = "" if corpus else fates.get(one["kept_number"], "")
     for one in absorbed:
         one["document"] = names.get(one["number"])
-    gone = [one["level"] for one in evidence if one["level"] != "sentence.span"]
+    gone = [one["level"] for one in evidence if one["level"] in REMOVING]
     kept = next(_rows(layout, made, "documents", "number", {number}), None)
+    removed = next(_rows(layout, made, "removed", "number", {number}, ("number", "removed_by")), None)
     failure = next(_rows(layout, made, "failed", "number", {number}), None)
     explanation = Explanation(kept or row, "kept", "", place, _judgements(resolved, row), evidence, absorbed)
     if gone:
         explanation.fate, explanation.reason = "removed", f"dedup.{gone[0]}"
+    elif removed is not None:
+        explanation.fate, explanation.reason = "removed", removed["removed_by"]
     elif failure is not None:
         explanation.fate, explanation.reason = "failed", f"{failure['step']}: {failure['cause']}"
     return explanation
+
+
+def _names(layout: Layout, made: Mapping[str, Any], numbers: Collection[int]) -> dict[int, dict[str, Any]]:
+    """Number, id and URL of documents, by number."""
+    return {one["number"]: one for one in _rows(layout, made, "filtered", "number", numbers, ("number", "id", "url"))}
+
+
+def _names_in(corpus: str, numbers: Collection[int]) -> dict[int, dict[str, Any]]:
+    """The same for documents of an earlier run; none where it is no longer there as it was."""
+    folder = Layout.of(corpus)
+    try:
+        return _names(folder, manifest.read(folder), numbers) if numbers else {}
+    except (OSError, ValueError):
+        return {}
 
 
 def _rows(

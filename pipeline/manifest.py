@@ -93,6 +93,9 @@ def make(recipe: Recipe, plan: Plan, layout: Layout, commits: Mapping[str, Seque
         "name": recipe.name,
         "recipe": recipe.digest,
         "input": plan.digest,
+        "keys": recipe.dedup.key_settings() if recipe.dedup else None,
+        "references": recipe.references,
+        "benchmarks": _benchmarks(recipe, commits),
         "versions": versions(),
         "folders": plan.folders,
         "sources": {name: fates.as_json() for name, fates in sources.items()},
@@ -100,6 +103,15 @@ def make(recipe: Recipe, plan: Plan, layout: Layout, commits: Mapping[str, Seque
         "mixture": recipe.mixture,
         "tokenizer": next((one for one in outputs if one["kind"] == "tokenizer"), None),
         "files": sorted(outputs, key=lambda one: one["path"]),
+    }
+
+
+def _benchmarks(recipe: Recipe, commits: Mapping[str, Sequence[dict[str, Any]]]) -> dict[str, dict[str, int]]:
+    """Items of each benchmark: how many there are, and how many could not be looked for."""
+    counts = Counter({name: count for one in commits.get("benchmarks", ()) for name, count in one["counts"].items()})
+    return {
+        one.name: {name: counts[f"{one.name}|{name}"] for name in ("items", "not_looked_for")}
+        for one in recipe.benchmarks
     }
 
 

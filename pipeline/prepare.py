@@ -19,7 +19,7 @@ import pyarrow as pa
 from filters.document import Document, Origin
 from filters.filter import Filter, Judge
 from pipeline import http_files, plan, pulse, tables
-from pipeline.dedup import keys
+from pipeline.dedup import benchmarks, key_table, keys, store
 from pipeline.layout import Layout
 from pipeline.links import Listed, open_list
 from pipeline.plan import document_number
@@ -277,9 +277,12 @@ class _Write(beam.DoFn):
         name = f"{batch.item}-{batch.part:02d}.parquet"
         texts = sum(len(document.text.encode()) for document in kept)
         if kept and self._recipe.dedup:
-            table = self._keys(batch, kept)
-            written = tables.write(self._layout.path(f"keys/{name}"), table, compress=False)
-            part.outputs.append(output(self._layout, "keys", written, rows=table.num_rows, **_key_counts(table)))
+            table, hits = self._keys(batch, kept)
+            written = key_table.write(self._layout.path(f"keys/{name}"), table)
+            part.outputs.append(output(self._layout, "keys", written, **key_table.facts(table)))
+            if len(hits):
+                written = store.save(benchmarks.hits_file(self._layout, name), hits)
+                part.outputs.append(output(self._layout, "work", written, rows=len(hits)))
         for kind, documents in (("filtered", kept), ("removed", removed)):
             if documents:
                 schema = tables.documents(self._recipe.signals, removed=kind == "removed")
@@ -296,67 +299,23 @@ class _Write(beam.DoFn):
         pulse.count(len(batch.documents) + len(batch.failures), len(kept))
         yield part
 
-    def _keys(self, batch: Batch, kept: Sequence[Document]) -> pa.Table:
+    def _keys(self, batch: Batch, kept: Sequence[Document]) -> tuple[pa.Table, Any]:
+        """The dedup keys of documents, and what of benchmarks stands in them (an array of HIT)."""
         dedup = self._recipe.dedup
         assert dedup
         sentences = self._source.name in self._recipe.sentence_sources()
         priority = self._recipe.priority(self._source.name)
-        ranks, found = [], []
+        index = benchmarks.load(self._layout) if dedup.decontaminate else None
+        ranks, found, hits = [], [], [np.empty(0, benchmarks.HIT)]
         for document in kept:
             pulse.at(batch.split, document.number & RECORD_MASK)
             found.append(keys.of_document(document, dedup, sentences))
-            ranks.append(keys.rank(priority, document))
+            ranks.append(keys.rank(priority, document, dedup.survivor))
+            if index is not None and dedup.decontaminate:
+                hits.append(benchmarks.hits(document, index, dedup.decontaminate))
             document.forget_views()
         pulse.rest()
-        return keys_table([document.number for document in kept], ranks, found)
-
-
-KEYS = pa.schema(
-    [
-        ("number", pa.uint64()),
-        ("rank", pa.uint64()),
-        ("exact", pa.uint64()),
-        ("exact_check", pa.uint64()),
-        ("signature", pa.list_(pa.uint32())),
-        ("spans", pa.list_(pa.uint64())),
-    ]
-)
-"""One row a kept document; ``exact`` and ``exact_check`` are the halves of a 128-bit digest."""
-
-_HALF = (1 << 64) - 1
-
-
-def keys_table(numbers: Sequence[int], ranks: Sequence[int], found: Sequence[keys.Keys]) -> pa.Table:
-    """The keys of documents as a table; a signature of no shingles is empty."""
-    signatures = [one.signature if one.signature is not None else _NO_SIGNATURE for one in found]
-    return pa.table(
-        [
-            pa.array(numbers, pa.uint64()),
-            pa.array(ranks, pa.uint64()),
-            pa.array([one.exact & _HALF for one in found], pa.uint64()),
-            pa.array([one.exact >> 64 for one in found], pa.uint64()),
-            _lists(signatures, pa.uint32()),
-            _lists([one.spans for one in found], pa.uint64()),
-        ],
-        schema=KEYS,
-    )
-
-
-_NO_SIGNATURE = np.empty(0, np.uint32)
-
-
-def _lists(arrays: Sequence[Any], kind: pa.DataType) -> pa.ListArray:
-    offsets = np.zeros(len(arrays) + 1, np.int32)
-    np.cumsum([len(one) for one in arrays], out=offsets[1:])
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(np.concatenate(arrays), kind))
-
-
-def _key_counts(table: pa.Table) -> dict[str, int]:
-    """How many keys of each level a table holds: what the dedup stages plan their partitions from."""
-    return {
-        "signatures": int(np.count_nonzero(np.diff(table.column("signature").combine_chunks().offsets.to_numpy()))),
-        "spans": len(table.column("spans").combine_chunks().values),
-    }
+        return key_table.made([document.number for document in kept], ranks, found), np.concatenate(hits)
 
 
 def counts(source: str, kept: Sequence[Any], removed: Sequence[Document], failures: Sequence[Failure]) -> Counter[str]:

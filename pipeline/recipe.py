@@ -15,6 +15,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from filters.filter import Filter
 from filters.pii import PiiSettings
 from pipeline import files
+from pipeline.dedup.settings import Benchmark, Dedup
+from pipeline.layout import Layout
 from pipeline.sources.source import Source
 from tokenizer.bpe import TokenizerSettings
 
@@ -37,46 +39,6 @@ Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Near(_Section):
-    """Near-duplicate documents by MinHash LSH (Broder 1997; parameters of FineWeb).
-
-    Two documents are candidates when they share a band. P(candidate) at Jaccard s is 1 - (1 - s^rows)^bands: for 14 bands
-    of 8 rows .05 at s = .5, .57 at .7, .92 at .8 and .9996 at .9.
-    """
-
-    ngram: int = Field(5, ge=1, le=50, description="words in a shingle")
-    bands: int = Field(14, ge=1, le=1000)
-    rows: int = Field(8, ge=1, le=1000)
-    min_similarity: float = Field(
-        0.75, ge=0, le=1, description="share of equal signature values that makes a duplicate"
-    )
-    seed: int = Field(1, ge=0, description="of the permutations, as in datasketch.MinHash(seed=…)")
-
-    @property
-    def permutations(self) -> int:
-        """Length of a signature."""
-        return self.bands * self.rows
-
-
-class Sentence(_Section):
-    """Repeated spans of sentences are cut wherever they occur again (C4 cuts spans of three)."""
-
-    span: int = Field(3, ge=1, le=100, description="sentences in a span")
-    min_words: int = Field(50, ge=0, description="a document that lost something and keeps fewer words is removed")
-    sources: tuple[str, ...] | None = Field(
-        None, description="sources it applies to; null: all that hold prose (not code)"
-    )
-
-
-class Dedup(_Section):
-    """Which duplicates are removed, and which of several survives."""
-
-    exact: bool = True
-    near: Near | Literal[False] = Near()
-    sentence: Sentence | Literal[False] = Sentence()
-    priority: tuple[str, ...] = Field((), description="sources, most valued first; unnamed ones follow in recipe order")
 
 
 class Shards(_Section):
@@ -105,9 +67,22 @@ class Alarms(_Section):
     """How much may vanish before the run stops: what removes nearly everything is usually a mistake."""
 
     source_removed: float = Field(
-        0.999, ge=0, le=1, description="largest share of a source's documents its filters may remove"
+        0.999,
+        ge=0,
+        le=1,
+        description="largest share of a source's documents its filters may remove; as all below, by source",
     )
-    dedup_removed: float = Field(0.9, ge=0, le=1, description="largest share of documents that dedup may remove")
+    dedup_removed: float = Field(0.9, ge=0, le=1, description="largest share of documents that dedup may remove in all")
+    exact_removed: float = Field(0.8, ge=0, le=1, description="largest share that are exact duplicates")
+    url_removed: float = Field(0.8, ge=0, le=1, description="largest share that have the address of another")
+    near_removed: float = Field(0.7, ge=0, le=1, description="largest share that are near-duplicates")
+    sentence_removed: float = Field(
+        0.5, ge=0, le=1, description="largest share that are removed because too little of them is left"
+    )
+    text_cut: float = Field(
+        0.5, ge=0, le=1, description="largest share of the text of documents that may be cut as repeated or boilerplate"
+    )
+    benchmark_removed: float = Field(0.05, ge=0, le=1, description="largest share that hold benchmark items")
     min_documents: int = Field(1000, ge=0, description="smaller sources raise no alarm")
     action: Literal["stop", "warn"] = "stop"
 
@@ -161,6 +136,17 @@ class Recipe(_Section):
             return frozenset(self.dedup.sentence.sources)
         return frozenset(source.name for source in self.sources if source.prose)
 
+    @property
+    def benchmarks(self) -> tuple[Benchmark, ...]:
+        """The test sets that the corpus must not contain."""
+        return self.dedup.decontaminate.benchmarks if self.dedup and self.dedup.decontaminate else ()
+
+    @functools.cached_property
+    def references(self) -> dict[str, str]:
+        """The runs that this one is deduplicated against, each with the SHA-256 of its manifest."""
+        folders = self.dedup.reference if self.dedup else ()
+        return {out: files.sha256_of(Layout.of(out).manifest)[1] for out in folders}
+
     def as_written(self) -> dict[str, Any]:
         """The recipe as a user could have written it, with every default filled in."""
         out = self.model_dump(mode="json", exclude={"sources", "chains"})
@@ -173,7 +159,7 @@ class Recipe(_Section):
 
     @functools.cached_property
     def digest(self) -> str:
-        """SHA-256 of the resolved recipe and of the models, lists and plugins that it names (not of its input).
+        """SHA-256 of the resolved recipe and of the models, lists, benchmarks, references and plugins that it names (not of its input).
 
         The alarms are left out: they change no output, and who loosens one goes on where it stopped the run.
         """
@@ -182,6 +168,9 @@ class Recipe(_Section):
         }
         if self.tokenizer and self.tokenizer.path:
             models[self.tokenizer.path] = files.sha256_of(self.tokenizer.path)[1]
+        for pattern in [path for one in self.benchmarks for path in one.paths]:
+            models |= {one.path: files.sha256_of(one.path)[1] for one in files.find(pattern)}
+        models |= self.references
         for name in self.plugins:
             module = sys.modules.get(name) or importlib.import_module(name)
             if module.__file__:

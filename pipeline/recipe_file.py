@@ -19,6 +19,7 @@ from ruamel.yaml.scalarbool import ScalarBoolean
 from filters.catalog import FILTERS, load_plugins
 from filters.filter import Filter
 from pipeline import files
+from pipeline.dedup.settings import SURVIVOR_FIELDS
 from pipeline.recipe import Chain, Recipe
 from pipeline.sources.catalog import KINDS
 from pipeline.sources.source import Source
@@ -298,6 +299,12 @@ class _Reader:
             for index, name in enumerate((recipe.dedup.sentence and recipe.dedup.sentence.sources) or ()):
                 if name not in names:
                     self._problem(("dedup", "sentence", "sources", index), f"no source {name!r}{_nearest(name, names)}")
+            by = recipe.dedup.survivor.by
+            if by not in (*SURVIVOR_FIELDS, *recipe.signals):
+                self._problem(
+                    ("dedup", "survivor", "by"),
+                    f"no filter of the recipe measures {by!r}{_nearest(by, (*SURVIVOR_FIELDS, *recipe.signals))}",
+                )
         if recipe.shards and not recipe.tokenizer:
             object.__setattr__(recipe, "shards", False)  # nothing to put into shards
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 from collections import Counter
@@ -14,7 +15,13 @@ from typing import Any, Protocol
 from ruamel.yaml import YAML
 
 from pipeline import alarms, files, links, manifest, plan
-from pipeline.dedup.stages import Cluster, FindRepeats
+from pipeline.dedup import inputs
+from pipeline.dedup.decide import Decide
+from pipeline.dedup.find import FindRepeats
+from pipeline.dedup.index_benchmarks import IndexBenchmarks
+from pipeline.dedup.key_table import Level
+from pipeline.dedup.settings import Dedup
+from pipeline.dedup.verify import Verify
 from pipeline.finish import Finish
 from pipeline.layout import STATE, Layout
 from pipeline.plan import Plan
@@ -52,6 +59,8 @@ def run(recipe: Recipe, out: str, runner: Runner, display: Display, fresh: bool 
     NoInput, StageFailed, alarms.Implausible.
     """
     layout = Layout.of(out)
+    if any(Path(layout.out).resolve() == Path(Layout.of(one).out).resolve() for one in recipe.references):
+        raise OtherRun(f"{layout.out} is a reference of the recipe; a run can't be its own. Use another --output.")
     with _locked(layout):
         if fresh and files.exists(layout.run):
             _clear(layout)
@@ -74,7 +83,7 @@ def run(recipe: Recipe, out: str, runner: Runner, display: Display, fresh: bool 
         from pipeline.report import page
 
         written = page.write(recipe, layout, made)
-        made["files"] = sorted([*made["files"], written], key=lambda one: one["path"])
+        made["files"] = sorted([*made["files"], *written], key=lambda one: one["path"])
         files.write_json(layout.manifest, made)
         files.remove(layout.work(""))
         return made
@@ -85,16 +94,14 @@ def _stages(recipe: Recipe, layout: Layout) -> Iterator[Callable[[Commits], Stag
     if links.selecting(recipe):
         yield lambda _: links.ReadLinks(recipe, layout)
         yield lambda _: links.MergeLinks(recipe, layout)
+    dedup = recipe.dedup
+    if dedup and dedup.decontaminate:
+        benchmarks = dedup.decontaminate
+        yield lambda _: IndexBenchmarks(benchmarks, layout)
     yield lambda _: Prepare(recipe, layout)
-    if recipe.dedup:
-        if recipe.dedup.exact:
-            yield lambda _: FindRepeats(recipe, layout, "exact")
-        if recipe.dedup.near:
-            yield lambda _: FindRepeats(recipe, layout, "near")
-        yield lambda _: Cluster(recipe, layout)
-        if recipe.dedup.sentence:
-            yield lambda _: FindRepeats(recipe, layout, "spans")
-    yield lambda commits: Finish(recipe, layout, _sample_rates(recipe, commits))
+    if dedup:
+        yield from _dedup_stages(recipe, dedup, layout)
+    yield lambda commits: _finish(recipe, layout, commits)
     if recipe.tokenizer and not recipe.tokenizer.path:
         yield lambda _: CountWords(recipe, layout)
     if recipe.tokenizer:
@@ -102,6 +109,34 @@ def _stages(recipe: Recipe, layout: Layout) -> Iterator[Callable[[Commits], Stag
     if recipe.tokenizer and recipe.shards:
         yield lambda commits: Encode(recipe, layout, _texts(commits))
         yield lambda commits: Pack(recipe, layout, _texts(commits))
+
+
+def _dedup_stages(recipe: Recipe, dedup: Dedup, layout: Layout) -> Iterator[Callable[[Commits], Stage]]:
+    """The levels one after the other: each sees what those before it left."""
+    levels: list[Level] = []
+    levels += ["exact"] if dedup.exact else []
+    levels += ["url"] if dedup.url else []
+    levels += ["near"] if dedup.near else []
+    levels += ["spans"] if dedup.sentence else []
+    levels += ["boilerplate"] if dedup.boilerplate else []
+    for level in levels:
+        yield functools.partial(_find, recipe, dedup, layout, level)
+        if level == "near":
+            yield lambda _: Verify(recipe, layout, "pairs")
+            yield lambda _: Decide(layout, "claims")
+            yield lambda _: Verify(recipe, layout, "claims")
+            yield lambda _: Decide(layout, "near")
+
+
+def _finish(recipe: Recipe, layout: Layout, commits: Commits) -> Finish:
+    if recipe.dedup:  # all levels may be off, and benchmarks looked for
+        inputs.save(inputs.make(layout, recipe.dedup, commits["prepare"]), layout)
+    return Finish(recipe, layout, _sample_rates(recipe, commits))
+
+
+def _find(recipe: Recipe, dedup: Dedup, layout: Layout, level: Level, commits: Commits) -> FindRepeats:
+    inputs.save(inputs.make(layout, dedup, commits["prepare"]), layout)
+    return FindRepeats(recipe, layout, level)
 
 
 def _sample_rates(recipe: Recipe, commits: Commits) -> dict[str, float]:

@@ -33,18 +33,22 @@ DUPLICATES = pa.schema(
         ("number", pa.uint64()),
         ("id", pa.string()),
         ("level", pa.string()),
-        ("kept_number", pa.uint64()),
+        ("kept_corpus", pa.string()),
         ("kept_source", pa.string()),
+        ("kept_number", pa.uint64()),
+        ("kept_id", pa.string()),
         ("similarity", pa.float32()),
+        ("pages", pa.uint32()),
         ("start", pa.uint32()),
         ("stop", pa.uint32()),
         ("text", pa.string()),
     ]
 )
-"""One row a removal by dedup. ``number`` joins with the document tables, ``kept_number`` names the document that stayed.
+"""One row for whatever dedup took or found. ``number`` joins with the document tables, ``kept_number`` names the document that
+stayed: in this run, or in the reference ``kept_corpus``.
 
-``level`` is document.exact, document.near, dataset.exact, dataset.near (the same between sources) or sentence.span; for a
-span, ``start`` and ``stop`` are character offsets in the text of ``filtered/`` and ``text`` is its beginning, personal data replaced.
+``level`` is one of ``pipeline.dedup.evidence``; ``start`` and ``stop`` are character offsets in the text of ``filtered/`` and
+``text`` is the beginning of what was cut, personal data replaced.
 """
 
 
@@ -126,7 +130,7 @@ def write(path: str, table: pa.Table, compress: bool = True) -> files.Written:
     """
     names = [
         name
-        for name in ("source", "language", "removed_by", "step", "level", "kept_source")
+        for name in ("source", "language", "removed_by", "step", "level", "kept_corpus", "kept_source")
         if name in table.schema.names
     ]
     with files.replacing(path) as written:

@@ -1,161 +1,168 @@
-"""What dedup compares: a document's exact digest, its MinHash signature, and the keys of its sentence spans.
+"""What dedup compares: digests of a document's text and address, its MinHash signature, keys of its spans and its lines.
 
-All three start from the document's words, folded (case, diacritics, digits), so that they are computed once and a copy
-that differs in typography only is still a copy. Words of scripts without spaces are single characters, so a shingle of
-five words is a five-character shingle there.
+All but the digests start from the document's words, folded (case, diacritics, digits), so that they are computed once and
+a copy that differs in typography only is still a copy.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
-from typing import NamedTuple
+import math
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
 
 import numpy as np
 import xxhash
 from numba import njit
-from numpy.typing import NDArray
 
 from filters import segment
 from filters.document import Document, Origin
 from filters.segment import Array, mix
-from pipeline.recipe import Dedup, Near
+from pipeline.dedup import addresses, minhash
+from pipeline.dedup.settings import Dedup, Survivor
 
 
 class Keys(NamedTuple):
-    """The keys of one document. ``signature`` is None for a text with fewer words than a shingle: it never clusters."""
+    """The keys of one document; 0 and empty arrays stand for what the recipe does not ask for, or what the document lacks.
+
+    ``signature`` is empty for a text with fewer words than a shingle, ``url`` and ``site`` are 0 without an address: such
+    documents never cluster. ``spans`` has a key for every run of sentences (or lines), ``lines`` one for every line; 0 where
+    a unit has no word, or the span too few.
+    """
 
     exact: int
-    signature: Array | None
+    url: int
+    site: int
+    signature: Array
     spans: Array
+    lines: Array
 
 
 def of_document(document: Document, dedup: Dedup, sentences: bool) -> Keys:
     """Compute the keys that a recipe asks for. ``sentences`` says whether spans are wanted for this document's source."""
-    hashes = segment.folded_hashes(document.codepoints, document.words)
-    near = dedup.near
+    settings = dedup.sentence if sentences else False
+    spans, lines, host = _NONE, _NONE, ""
+    if settings:
+        units = document.sentences if settings.unit == "sentences" else document.lines
+        spans = span_keys(document, units.starts, settings.span, settings.min_span_words)
+        if settings.boilerplate and (host := addresses.site(document.url)):
+            lines = span_keys(document, document.lines.starts, 1, 0)
     return Keys(
-        exact=exact_key(document.text) if dedup.exact else 0,
-        signature=signature(hashes, near) if near else None,
-        spans=span_keys(document, hashes, dedup.sentence.span) if sentences and dedup.sentence else _NO_SPANS,
+        exact=exact_key(document.codepoints) if dedup.exact else 0,
+        url=url_key(document.url) if dedup.url else 0,
+        site=xxhash.xxh3_64_intdigest(host.encode("utf-8", "surrogatepass")) if host else 0,
+        signature=minhash.signature(document, dedup.near) if dedup.near else minhash.NO_SIGNATURE,
+        spans=spans,
+        lines=lines,
     )
 
 
-_NO_SPANS = np.empty(0, np.uint64)
+_NONE: Final = np.empty(0, np.uint64)
 
 
-def exact_key(text: str) -> int:
-    """128-bit digest (XXH3) of the text with every run of white space as one space: equal texts, equal keys."""
-    return int(xxhash.xxh3_128_intdigest(" ".join(text.split()).encode("utf-8", "surrogatepass")))
+def url_key(url: str) -> int:
+    """128-bit digest (XXH3) of the normalized address; 0 where there is none."""
+    address = addresses.normalized(url)
+    return int(xxhash.xxh3_128_intdigest(address.encode("utf-8", "surrogatepass"))) if address else 0
 
 
-def signature(hashes: Array, near: Near) -> Array | None:
-    """MinHash signature of the word n-grams: uint32, shape (bands * rows,); None for fewer words than an n-gram has.
+def exact_key(points: Array) -> int:
+    """128-bit digest (XXH3) of a text's code points with every run of white space as one space; 0 for nothing but white space."""
+    squeezed = segment.squeezed(points)
+    return int(xxhash.xxh3_128_intdigest(squeezed.data)) if len(squeezed) else 0
 
-    Equal, bit for bit, to ``datasketch.MinHash(num_perm, seed, hashfunc=shingle_hash)`` (scheme affine32) updated with
-    the same shingles.
+
+def span_keys(document: Document, starts: Array, span: int, min_words: int) -> Array:
+    """Key of every run of ``span`` units (sentences or lines that begin at ``starts``), by the run's first unit.
+
+    uint64, shape (max(0, units - span + 1),); 0 for a run of fewer than ``min_words`` words, or with a unit without words.
     """
-    if len(hashes) < near.ngram:
-        return None
-    multipliers, increments = permutations(near.permutations, near.seed)
-    return _signature(hashes, near.ngram, multipliers, increments)
-
-
-@functools.cache
-def permutations(count: int, seed: int) -> NDArray[np.uint32]:
-    """datasketch's random permutations: multipliers and increments, uint32, shape (2, count)."""
-    from datasketch import MinHash
-
-    return np.ascontiguousarray(MinHash(num_perm=count, seed=seed).permutations, dtype=np.uint32)
-
-
-def shingle_hash(words: Sequence[str]) -> int:
-    """The 32-bit hash of one shingle, given as words: what ``signature`` feeds to the permutations before their mixing."""
-    text = " ".join(words)
-    points = segment.codepoints(text)
-    hashes = segment.folded_hashes(points, segment.words(points))
-    return int(_shingle(hashes, 0, len(hashes)))
-
-
-@njit(cache=True, inline="always")
-def _shingle(hashes: Array, start: int, stop: int) -> np.uint32:
-    running = np.uint64(0)
-    for k in range(start, stop):
-        running = mix(running, hashes[k])
-    return np.uint32(running >> np.uint64(32))
+    words = document.folded_words
+    return _span_keys(starts, words.starts, words.hashes, span, min_words)
 
 
 @njit(cache=True)
-def _signature(hashes: Array, ngram: int, multipliers: Array, increments: Array) -> Array:
-    count = len(multipliers)
-    smallest = np.full(count, np.uint32(0xFFFFFFFF), np.uint32)
-    for start in range(len(hashes) - ngram + 1):
-        # the finalizer of MurmurHash3, as datasketch applies it
-        value = _shingle(hashes, start, start + ngram)
-        value = np.uint32(value ^ (value >> np.uint32(16)))
-        value = np.uint32(value * np.uint32(0x85EBCA6B))
-        value = np.uint32(value ^ (value >> np.uint32(13)))
-        value = np.uint32(value * np.uint32(0xC2B2AE35))
-        value = np.uint32(value ^ (value >> np.uint32(16)))
-        for k in range(count):
-            permuted = np.uint32(value * multipliers[k] + increments[k])
-            smallest[k] = min(smallest[k], permuted)
-    return smallest
-
-
-@njit(cache=True)
-def band_keys(signatures: Array, bands: int, rows: int) -> Array:
-    """Keys of the bands of signatures (uint32, shape (documents, bands * rows)): uint64, shape (documents, bands)."""
-    keys = np.empty((len(signatures), bands), np.uint64)
-    for document in range(len(signatures)):
-        for band in range(bands):
-            running = np.uint64(band + 1)
-            for row in range(rows):
-                running = mix(running, np.uint64(signatures[document, band * rows + row]))
-            keys[document, band] = running
-    return keys
-
-
-def span_keys(document: Document, hashes: Array, span: int) -> Array:
-    """Key of every run of ``span`` sentences, by the run's first sentence: uint64, shape (max(0, sentences - span + 1),)."""
-    sentences = document.sentences
-    return _span_keys(sentences.starts, document.words.starts, hashes, span)
-
-
-@njit(cache=True)
-def _span_keys(sentence_starts: Array, word_starts: Array, hashes: Array, span: int) -> Array:
-    sentences = len(sentence_starts)
-    single = np.zeros(sentences, np.uint64)
+def _span_keys(unit_starts: Array, word_starts: Array, hashes: Array, span: int, min_words: int) -> Array:
+    units = len(unit_starts)
+    single = np.zeros(units, np.uint64)
+    words = np.zeros(units, np.int64)
     word = 0
-    for sentence in range(sentences):
-        last = sentence == sentences - 1
-        stop = 0 if last else sentence_starts[sentence + 1]
+    for unit in range(units):
+        last = unit == units - 1
+        stop = 0 if last else unit_starts[unit + 1]
         running = np.uint64(1)
         while word < len(hashes) and (last or word_starts[word] < stop):
             running = mix(running, hashes[word])
+            words[unit] += 1
             word += 1
-        single[sentence] = running
-    keys = np.empty(max(0, sentences - span + 1), np.uint64)
+        single[unit] = running
+    keys = np.zeros(max(0, units - span + 1), np.uint64)
     for start in range(len(keys)):
         running = np.uint64(2)
+        together = 0
         for k in range(start, start + span):
             running = mix(running, single[k])
-        keys[start] = running
+            together = together + words[k] if words[k] and together >= 0 else -1
+        if together >= max(min_words, 1):
+            keys[start] = max(running, np.uint64(1))
     return keys
 
 
-def rank(priority: int, document: Document) -> int:
-    """The survivor's order as one 64-bit number, smaller survives: source priority, longer text, then a digest of the id.
+def rank(priority: int, document: Document, survivor: Survivor) -> int:
+    """The survivor's order as one 64-bit number, smaller survives: source priority, the recipe's choice, a digest of the id.
 
-    8 bits of priority, 24 bits of length, 32 bits of digest; equal ranks are ordered by document number.
+    8 bits of priority (from 1 on: 0 is for documents of earlier runs), 32 bits of the value, 24 bits of digest. Values are
+    compared as 32-bit floats, lengths and dates (seconds since 1970, UTC) as integers. Equal ranks are ordered by document number.
     """
-    length = min(len(document.text), (1 << 24) - 1)
-    digest = int(xxhash.xxh3_64_intdigest(document.id.encode()) >> 32)
-    return min(priority, 255) << 56 | ((1 << 24) - 1 - length) << 32 | digest
+    digest = xxhash.xxh3_64_intdigest(document.id.encode()) >> 40
+    return min(priority + 1, 255) << 56 | _place(_value(document, survivor.by), survivor.order) << 24 | digest
+
+
+_LAST: Final = (1 << 32) - 1
+
+
+def _place(value: int | None, order: str) -> int:
+    """The place of a value in 0 … 2^32 - 1, where the smallest place stays; documents without a value have the last."""
+    if value is None:
+        return _LAST
+    return min(value, _LAST - 1) if order == "ascending" else _LAST - 1 - min(value, _LAST - 1)
+
+
+def _value(document: Document, by: str) -> int | None:
+    if by == "length":
+        return len(document.text)
+    if by == "date":
+        return seconds(document.date)
+    value = document.signals.get(by)
+    if value is None or math.isnan(value):
+        return None
+    single = np.float32(max(-_LARGEST, min(value, _LARGEST))) + np.float32(0)  # no minus zero
+    bits = int(single.view(np.uint32))
+    return bits ^ 0xFFFFFFFF if bits >> 31 else bits | 1 << 31  # floats in the order of their bits
+
+
+_LARGEST: Final = float(np.finfo(np.float32).max)
+
+
+def seconds(date: str) -> int | None:
+    """Seconds from 1970 to an ISO 8601 date (or a time stamp of 14 digits), in UTC where it has no zone; None if it is none."""
+    date = date.strip()
+    if len(date) == 14 and date.isascii() and date.isdigit():
+        date = f"{date[:8]}T{date[8:]}"
+    elif len(date) in (4, 7) and date[:4].isdigit():
+        date += "-01-01"[: 10 - len(date)] if len(date) == 4 else "-01"
+    try:
+        moment = datetime.fromisoformat(date)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0, int((moment - _EPOCH).total_seconds()))
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def warm_up() -> None:
     """Compile (or load from the cache) every kernel that this module uses, so that workers need not."""
     document = Document("0", "One two three four five. Six seven! Eight.", "warm-up", Origin("", 0, 0))
     of_document(document, Dedup(), True)
-    band_keys(np.zeros((1, 8), np.uint32), 1, 8)
+    minhash.band_keys(np.zeros((1, 8), np.uint32), 1, 8)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from filters.segment import MIX
 
 Rows = NDArray[Any]
 
@@ -15,6 +16,12 @@ ROW: Final = np.dtype([("key", "<u8"), ("check", "<u8"), ("rank", "<u8"), ("numb
 
 REPEAT: Final = np.dtype([("number", "<u8"), ("position", "<u4"), ("kept", "<u8"), ("kept_position", "<u4")])
 """One repetition: this place in this document repeats that place in the document that keeps it."""
+
+CROWD: Final = np.dtype([("number", "<u8"), ("position", "<u4"), ("pages", "<u4")])
+"""One place in one document that many documents have, and how many they are."""
+
+CORPUS_BITS: Final = 56
+"""Where in a document number it says which corpus the document is of: 0 for this run, 1 for its first reference, and so on."""
 
 BYTES_PER_ROW: Final = 200
 """Memory that a row needs while its partition is grouped and sorted (measured: 5 copies of 36 bytes)."""
@@ -38,11 +45,7 @@ def repeats(table: Rows) -> Rows:
     Within equal keys the order is rank, then document number, then position; the first is the one that stays. The result
     depends on the rows alone, not on their order.
     """
-    keys = np.sort(table["key"])
-    repeated = np.unique(keys[1:][keys[1:] == keys[:-1]])
-    if len(repeated) == 0:
-        return np.empty(0, REPEAT)
-    table = table[contains(repeated, table["key"])]
+    table = repeated(table)
     table = table[np.lexsort((table["position"], table["number"], table["rank"], table["check"], table["key"]))]
     same = np.zeros(len(table), bool)
     same[1:] = (table["key"][1:] == table["key"][:-1]) & (table["check"][1:] == table["check"][:-1])
@@ -53,6 +56,23 @@ def repeats(table: Rows) -> Rows:
     return found[np.lexsort((found["position"], found["number"]))]
 
 
+def repeated(table: Rows) -> Rows:
+    """The rows whose key occurs more than once."""
+    keys = np.sort(table["key"])
+    return table[contains(np.unique(keys[1:][keys[1:] == keys[:-1]]), table["key"])]
+
+
+def distinct(array: Rows) -> Rows:
+    """The rows sorted by their first two fields, one for each value of these."""
+    assert array.dtype.names
+    first, second = (array[name] for name in array.dtype.names[:2])
+    array = array[np.lexsort((second, first))]
+    first, second = (array[name] for name in array.dtype.names[:2])  # type: ignore[index]
+    new = np.ones(len(array), bool)
+    new[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+    return array[new]
+
+
 def contains(sorted_values: Rows, values: Rows) -> Rows:
     """Which of the values are among the sorted ones."""
     if len(sorted_values) == 0:
@@ -61,26 +81,26 @@ def contains(sorted_values: Rows, values: Rows) -> Rows:
     return sorted_values[places] == values
 
 
-def clusters(left: Rows, right: Rows, count: int) -> Rows:
-    """Connected components of the edges between nodes 0 … count - 1: for each node the smallest node it is joined to."""
-    return _union_find(left.astype(np.int64), right.astype(np.int64), count)
+def crowds(table: Rows, least: int) -> Rows:
+    """Every row whose key occurs in at least so many documents: dtype CROWD, by document and position.
+
+    The result depends on the rows alone, not on their order.
+    """
+    table = table[np.lexsort((table["position"], table["number"], table["key"]))]
+    new_key = np.ones(len(table), bool)
+    new_key[1:] = table["key"][1:] != table["key"][:-1]
+    new_document = new_key.copy()
+    new_document[1:] |= table["number"][1:] != table["number"][:-1]
+    group = np.cumsum(new_key) - 1
+    pages = np.bincount(group, new_document).astype(np.uint32)[group] if len(table) else np.empty(0, np.uint32)
+    many = pages >= least
+    found = np.empty(int(many.sum()), CROWD)
+    found["number"], found["position"], found["pages"] = table["number"][many], table["position"][many], pages[many]
+    return found[np.lexsort((found["position"], found["number"]))]
 
 
-@njit(cache=True)
-def _union_find(left: Rows, right: Rows, count: int) -> Rows:
-    parent = np.arange(count)
-    for edge in range(len(left)):
-        a, b = left[edge], right[edge]
-        while parent[a] != a:
-            parent[a] = parent[parent[a]]
-            a = parent[a]
-        while parent[b] != b:
-            parent[b] = parent[parent[b]]
-            b = parent[b]
-        if a < b:
-            parent[b] = a
-        else:
-            parent[a] = b
-    for node in range(count):
-        parent[node] = parent[parent[node]]
-    return parent
+def joined(first: Rows, second: Rows) -> Rows:
+    """A 64-bit key of two, the same for equal pairs."""
+    mixed = (first ^ (second >> np.uint64(32))) * MIX
+    mixed = ((mixed ^ (mixed >> np.uint64(29))) ^ second) * MIX
+    return mixed ^ (mixed >> np.uint64(32))

@@ -14,14 +14,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline import tables
+from pipeline.dedup import evidence
 from pipeline.report.facts import Funnel
 from pipeline.report.sample import PLACE, Place, Sample, find_rows, place_of
 
 Numbers = NDArray[Any]
 
-SPAN = "sentence.span"
-LEVELS = ("document.exact", "document.near", "dataset.exact", "dataset.near")
-"""The levels that remove a document as a whole in favour of another."""
+LEVELS = tuple(level for level in evidence.WHOLE if not level.startswith("reference."))
+"""The levels that remove a document as a whole in favour of another of this run: what makes a cluster."""
+CUT = (evidence.SPAN, evidence.REFERENCE_SPAN, evidence.BOILERPLATE)
+"""The levels that cut a part of a document because it stands elsewhere."""
 LINK = np.dtype([("number", "<u8"), ("kept", "<u8"), ("similarity", "<f4"), ("level", "u1")])
 """A removed document, the one it was removed for, how similar they are, and at which of LEVELS."""
 MAX_CHAIN = 64
@@ -97,9 +99,9 @@ def gather(funnels: Sequence[Funnel], sample: Sample) -> Duplicates:
         gone: list[Numbers] = []
         for path in sample.paths(split, "duplicates"):
             table = tables.read(path, ["number", "level", "kept_number", "similarity", "text"])
-            _count_spans(spans, table.filter(pc.equal(table.column("level"), SPAN)).column("text"))
+            _count_spans(spans, _of_levels(table, CUT).column("text"))
             found.append(_links(table))
-            gone.append(found[-1]["number"])
+            gone.append(_of_levels(table, evidence.WHOLE).column("number").to_numpy())
         _count_sites(sites, sample, split, np.concatenate(gone) if gone else np.empty(0, np.uint64))
     links = np.concatenate(found)
     roots = final(links["number"], links["kept"])
@@ -118,13 +120,17 @@ def gather(funnels: Sequence[Funnel], sample: Sample) -> Duplicates:
     )
 
 
+def _of_levels(table: pa.Table, levels: Sequence[str]) -> pa.Table:
+    return table.filter(pc.is_in(table.column("level"), value_set=pa.array(levels)))
+
+
 def _links(table: pa.Table) -> Numbers:
     """The documents of a table of evidence that were removed as a whole, as an array of LINK."""
     codes = pc.index_in(table.column("level"), pa.array(LEVELS))
     table, codes = table.filter(pc.is_valid(codes)), codes.drop_null()
     links = np.empty(table.num_rows, LINK)
     for name, column in (("number", "number"), ("kept", "kept_number"), ("similarity", "similarity")):
-        links[name] = table.column(column).to_numpy()
+        links[name] = pc.fill_null(table.column(column), 0).to_numpy()
     links["level"] = codes.to_numpy()
     return links
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from filters.filter import Rule
 from pipeline import tables
+from pipeline.dedup.evidence import REMOVING
 from pipeline.recipe import Recipe
-from pipeline.report.duplicates import SPAN
 from pipeline.report.sample import PLACE, Place, Sample, find_rows, place_of, rank
 
 PER_REASON = 5
@@ -36,7 +36,7 @@ class Kept:
 
     place: Place
     source: str
-    similarity: float
+    similarity: float | None
     text: str
 
 
@@ -148,10 +148,20 @@ def _candidates(sample: Sample) -> Iterator[tuple[str, str, str, int, Mapping[st
     for source, table in sample.read("removed", ["removed_by", "id", "number"]):
         for row in table.to_pylist():
             yield source, row["removed_by"], row["id"], row["number"], None
-    for source, table in sample.read("duplicates", ["level", "id", "number", "kept_number", "similarity"]):
+    columns = ["level", "id", "number", "kept_corpus", "kept_number", "similarity"]
+    for source, table in sample.read("duplicates", columns):
+        before = None  # a document that holds several items of benchmarks has a row for each
         for row in table.to_pylist():
-            if row["level"] != SPAN:
+            if row["level"] in REMOVING and row["number"] != before:
                 yield source, f"dedup.{row['level']}", row["id"], row["number"], row
+                before = row["number"]
+
+
+def _keeper(drawn: _Drawn) -> int | None:
+    """The document of this run that stayed in place of a drawn one."""
+    if not drawn.evidence or drawn.evidence["kept_corpus"] or drawn.evidence["kept_number"] is None:
+        return None
+    return int(drawn.evidence["kept_number"])
 
 
 def _look_up(
@@ -160,7 +170,7 @@ def _look_up(
     """The drawn documents as examples."""
     columns = [*PLACE, "language", "text", "signals"]
     rows = find_rows(sample, kind, {one.number for those in drawn.values() for one in those}, columns)
-    keepers = {int(one.evidence["kept_number"]) for those in drawn.values() for one in those if one.evidence}
+    keepers = {number for those in drawn.values() for one in those if (number := _keeper(one)) is not None}
     kept = find_rows(sample, "filtered", keepers, ["source", *PLACE, "text"])
     return {
         reason: tuple(_example(recipe, reason, rows[one.number], one, kept) for one in those if one.number in rows)
@@ -172,8 +182,9 @@ def _example(
     recipe: Recipe, reason: str, row: Mapping[str, Any], drawn: _Drawn, kept: Mapping[int, Mapping[str, Any]]
 ) -> Example:
     stays = None
-    if drawn.evidence and (other := kept.get(int(drawn.evidence["kept_number"]))):
-        stays = Kept(place_of(other), other["source"], float(drawn.evidence["similarity"]), other["text"])
+    keeper = _keeper(drawn)
+    if drawn.evidence and keeper is not None and (other := kept.get(keeper)):
+        stays = Kept(place_of(other), other["source"], drawn.evidence["similarity"], other["text"])
     return Example(
         place=place_of(row),
         source=drawn.source,

@@ -126,18 +126,19 @@ def _funnel(recipe: Recipe, source: Source, fates: Mapping[str, Any]) -> Funnel:
 
 
 def _in_order(recipe: Recipe, source: Source, fates: Mapping[str, Any]) -> list[tuple[str, str, str, int]]:
-    """Reason, stage, filter and count of every loss: by the source, by filters in order, by dedup, and what failed."""
+    """Reason, stage, filter and count of every loss: by the source, by filters in order, by dedup, for personal data, and what failed."""
     places: dict[str, tuple[int, str, str]] = {}
     for index, filter_ in enumerate(recipe.chain(source)):
         for rule in filter_.rules():
             places.setdefault(rule.reason, (len(places), f"filter-{index % COLOURS}", filter_.name))
     found = []
+    late_stages = {"dedup": (len(places), "dedup", ""), "pii": (len(places) + 1, "removed", "")}
     for reason, count in fates["removed"].items():
-        late = (len(places), "dedup", "") if reason.startswith("dedup.") else (-1, "source", "")
+        late = late_stages.get(reason.partition(".")[0], (-1, "source", ""))
         place, stage, name = places.get(reason, late)
         found.append(((place, -count, reason), (reason, stage, name, count)))
     for step, count in fates["failed"].items():
-        found.append(((len(places) + 1, -count, step), (f"failed: {step}", "failed", "", count)))
+        found.append(((len(places) + 2, -count, step), (f"failed: {step}", "failed", "", count)))
     return [loss for _, loss in sorted(found)]
 
 
@@ -154,7 +155,9 @@ def reasons(found: Sequence[Funnel]) -> dict[str, int]:
         for place, loss in enumerate(funnel.losses):
             if loss.stage != "failed":
                 counts[loss.reason] += loss.count
-                places.setdefault(loss.reason, ({"source": 0, "dedup": 2}.get(loss.stage, 1), turn, place))
+                places.setdefault(
+                    loss.reason, ({"source": 0, "dedup": 2, "removed": 3}.get(loss.stage, 1), turn, place)
+                )
     return {reason: counts[reason] for reason in sorted(counts, key=lambda one: (places[one], one))}
 
 

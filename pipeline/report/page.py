@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,7 +15,7 @@ from filters.pii import Redactor
 from pipeline import files
 from pipeline.layout import Layout
 from pipeline.recipe import Recipe
-from pipeline.report import charts, distributions, duplicates, examples, facts, vocabulary
+from pipeline.report import charts, contamination, distributions, duplicates, examples, facts, vocabulary
 from pipeline.report.sample import SHOWN_TEXT, draw
 from pipeline.stage import output
 
@@ -23,17 +23,22 @@ SHOWN_LANGUAGES = 20
 LONGEST_LINK = 4096
 
 
-def write(recipe: Recipe, layout: Layout, manifest: dict[str, Any]) -> dict[str, Any]:
-    """Write ``report/index.html`` for a finished run and return its row for the manifest.
+def write(recipe: Recipe, layout: Layout, manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """Write ``report/index.html`` for a finished run, and the items of benchmarks that were found; return their rows for the manifest.
 
     The same run gives the same bytes: the page holds neither times nor paths of this machine. Raises OSError, or
     ValueError naming the file, when a table can't be read.
     """
-    written = files.write_text(layout.report, render(recipe, layout, manifest))
-    return output(layout, "report", written)
+    found, lines = contamination.gather(recipe, layout, manifest)
+    written = [files.write_text(layout.report, render(recipe, layout, manifest, found))]
+    if recipe.benchmarks:
+        written.append(files.write_text(layout.path(contamination.FILE), lines))
+    return [output(layout, "report", one) for one in written]
 
 
-def render(recipe: Recipe, layout: Layout, manifest: dict[str, Any]) -> str:
+def render(
+    recipe: Recipe, layout: Layout, manifest: dict[str, Any], benchmarks: Sequence[contamination.Contamination] = ()
+) -> str:
     """The page as text."""
     sample = draw(recipe, layout, manifest)
     funnels = facts.funnels(recipe, manifest)
@@ -53,6 +58,7 @@ def render(recipe: Recipe, layout: Layout, manifest: dict[str, Any]) -> str:
             duplicates=duplicates.gather(funnels, sample) if recipe.dedup else None,
             cluster_sizes=duplicates.SIZES,
             similarity_edges=duplicates.SIMILARITY_EDGES,
+            contamination=benchmarks,
             entities=facts.personal_data(recipe, manifest),
             shards=facts.shard_groups(recipe, manifest),
             vocabulary=vocabulary.gather(recipe, layout, manifest),
@@ -189,6 +195,6 @@ def funnel_bar(funnel: facts.Funnel) -> Markup:
 
 def funnel_keys(funnel: facts.Funnel) -> list[tuple[str, str]]:
     """Style and label of the colours in a source's bar."""
-    labels = {"source": "removed by the source", "dedup": "dedup", "failed": "failed"}
+    labels = {"source": "removed by the source", "dedup": "dedup", "removed": "personal data", "failed": "failed"}
     found = {loss.stage: labels.get(loss.stage, loss.filter) for loss in funnel.losses}
     return list(found.items())

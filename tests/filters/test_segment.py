@@ -110,3 +110,19 @@ def test_words_of_all_languages_equal_uniseg():
     assert len(texts) > 300
     for text in texts:
         assert slices(text, document(text).words) == [w for w in uniseg_words(text) if LETTER_OR_DIGIT.match(w)]
+
+
+@pytest.mark.parametrize("text", ["", "One two, 3rd.\nÉt 天地 ก็", "can't U.S. 1,5 🇩🇪 e\u0301"])
+def test_folded_words_are_words_with_folded_hashes(text: str) -> None:
+    points = segment.codepoints(text)
+    words, folded = segment.words(points), segment.folded_words(points)
+    assert folded.starts.tolist() == words.starts.tolist()
+    assert folded.stops.tolist() == words.stops.tolist()
+    assert folded.hashes.tolist() == segment.folded_hashes(points, words).tolist()
+    fresh = Document("a", text, "test", Origin("", 0, 0))
+    assert fresh.folded_words.hashes.tolist() == folded.hashes.tolist()
+    assert fresh.words.hashes.tolist() == words.hashes.tolist()
+    fresh.forget_views()
+    assert fresh.words.starts.tolist() == fresh.folded_words.starts.tolist()
+    fresh.replace_text("other words")
+    assert len(fresh.folded_words) == 2

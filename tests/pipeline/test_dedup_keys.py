@@ -1,58 +1,19 @@
-"""Dedup keys: signatures equal datasketch's, folding and spans do what they say, runs are found whatever the order."""
+"""Dedup keys: folding and spans do what they say, runs are found whatever the order."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
-from datasketch import MinHash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters import segment
 from filters.document import Document, Origin
 from pipeline.dedup import keys, runs
-from pipeline.recipe import Dedup, Near
-
-TEXT = (
-    "The quick brown fox jumps over the lazy dog. Pack my box with five dozen liquor jugs! How vexingly quick daft zebras "
-    "jump. 我能吞下玻璃而不伤身体。 Sphinx of black quartz, judge my vow."
-)
+from pipeline.dedup.settings import Dedup, Sentence, Survivor
 
 
 def document(text: str, name: str = "a") -> Document:
     return Document(name, text, "test", Origin("f", 0, 0))
-
-
-def shingles(text: str, ngram: int) -> list[list[str]]:
-    points = segment.codepoints(text)
-    found = segment.words(points)
-    words = [text[a:b] for a, b in zip(found.starts, found.stops, strict=True)]
-    return [words[i : i + ngram] for i in range(len(words) - ngram + 1)]
-
-
-@pytest.mark.parametrize(("permutations", "seed"), [(112, 1), (64, 7), (16, 0)])
-def test_signature_equals_datasketch(permutations: int, seed: int) -> None:
-    near = Near(bands=permutations // 8, rows=8, seed=seed)
-    reference = MinHash(num_perm=permutations, seed=seed, hashfunc=lambda shingle: keys.shingle_hash(shingle))
-    reference.update_batch(shingles(TEXT, 5))
-    ours = keys.of_document(document(TEXT), Dedup(near=near), sentences=False).signature
-    assert ours is not None
-    assert ours.tolist() == reference.hashvalues.tolist()
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.text(alphabet=st.sampled_from("ab cdé世界.\n１2'"), max_size=200))
-def test_signature_equals_datasketch_on_any_text(text: str) -> None:
-    near = Near(ngram=3, bands=4, rows=4)
-    ours = keys.of_document(document(text), Dedup(near=near), sentences=False).signature
-    grams = shingles(text, 3)
-    if not grams:
-        assert ours is None, "a text with fewer words than a shingle must not cluster"
-        return
-    reference = MinHash(num_perm=16, seed=1, hashfunc=lambda shingle: keys.shingle_hash(shingle))
-    reference.update_batch(grams)
-    assert ours is not None
-    assert ours.tolist() == reference.hashvalues.tolist()
 
 
 def test_folding_makes_copies_equal_and_keeps_others_apart() -> None:
@@ -65,10 +26,19 @@ def test_folding_makes_copies_equal_and_keeps_others_apart() -> None:
     assert hashes("12") != hashes("123"), "digits fold to zeros, their number stays"
 
 
-def test_exact_key_ignores_white_space_only() -> None:
-    assert keys.exact_key("a  b\n\nc ") == keys.exact_key("a b c")
-    assert keys.exact_key("a b c") != keys.exact_key("a b C")
-    assert keys.exact_key("a b c") >> 64 != 0, "128 bits"
+@settings(max_examples=100, deadline=None)
+@given(st.text(alphabet=st.sampled_from("ab天 \n\t\x1c\x85\xa0\u200b\u3000"), max_size=20))
+def test_exact_key_ignores_white_space_only(text: str) -> None:
+    def key(text: str) -> int:
+        return keys.exact_key(segment.codepoints(text))
+
+    plain = " ".join(text.split())
+    assert segment.squeezed(segment.codepoints(text)).tobytes() == plain.encode("utf-32-le")
+    assert key(text) == key(plain)
+    assert (key(text) == 0) == (not plain), "an empty text is no duplicate of another"
+    assert key(text) != key(text + "b")
+    assert key("a b c") != key("a b C")
+    assert key("a b c") >> 64 != 0, "128 bits"
 
 
 def test_span_keys_are_equal_where_spans_are() -> None:
@@ -81,12 +51,62 @@ def test_span_keys_are_equal_where_spans_are() -> None:
     assert first[1] == second[2]
 
 
+def test_spans_that_mean_nothing_have_no_key() -> None:
+    text = "* * *\nYes.\nThis line is long enough to count.\n-----\nThis line is long enough to count."
+    by_line = Dedup(sentence=Sentence(unit="lines"))
+    spans = keys.of_document(document(text), by_line, sentences=True).spans
+    assert (spans != 0).tolist() == [False, False, True, False, True], "no words, or fewer than min_span_words"
+    assert spans[2] == spans[4]
+    three = keys.of_document(document("One two. Three four five. Six."), Dedup(), sentences=True).spans
+    assert (three != 0).all(), "six words"
+    assert not keys.of_document(document("One. Two. Three."), Dedup(), sentences=True).spans.any()
+
+
+def test_texts_without_words_have_no_keys_at_all() -> None:
+    for text in ("", " \n\t ", "\u3000"):
+        found = keys.of_document(document(text), Dedup(url=True), sentences=True)
+        assert (found.exact, found.url, len(found.signature), len(found.spans)) == (0, 0, 0, 0)
+
+
+def rank(priority: int, one: Document, **survivor: str) -> int:
+    return keys.rank(priority, one, Survivor.model_validate(survivor))
+
+
 def test_rank_orders_by_priority_then_length_then_id() -> None:
     long, short, other = document("x" * 100), document("x" * 99), document("x" * 100, "b")
-    assert keys.rank(0, short) < keys.rank(1, long)
-    assert keys.rank(1, long) < keys.rank(1, short)
-    assert keys.rank(1, long) != keys.rank(1, other)
-    assert keys.rank(300, document("x" * (1 << 25))) < 1 << 64
+    assert rank(0, short) < rank(1, long)
+    assert rank(1, long) < rank(1, short)
+    assert rank(1, long) != rank(1, other)
+    assert rank(1, short, order="ascending") < rank(1, long, order="ascending")
+    assert rank(0, document("x" * (1 << 25))) >= 1 << 56
+    assert rank(300, short) < 1 << 64
+
+
+def test_rank_orders_by_date_and_what_has_none_comes_last() -> None:
+    dates = ["2024-05-01T10:00:00Z", "20240501095959", "2024-05-01", "2024-05", "2023", "1950-01-01", "", "yesterday"]
+    documents = [document("x") for _ in dates]
+    for one, date in zip(documents, dates, strict=True):
+        one.date = date
+    assert keys.seconds("1970-01-02") == 86_400
+    places = [rank(1, one, by="date") >> 24 for one in documents]
+    assert places == sorted(places)
+    assert places[-1] == places[-2] == rank(1, document("x"), by="date", order="ascending") >> 24
+    assert len(set(places)) == len(dates) - 2, "a month is its first day, and no date is no date"
+
+
+@given(st.lists(st.floats(allow_nan=False), min_size=2, max_size=5))
+def test_rank_orders_by_a_signal(values: list[float]) -> None:
+    documents = [document("x") for _ in values]
+    for one, value in zip(documents, values, strict=True):
+        one.signals["quality"] = value
+    stored = [float(np.clip(np.float64(value), *np.array([-1, 1]) * np.finfo(np.float32).max)) for value in values]
+    exact = [float(np.float32(value)) for value in stored]
+    for order, sign in (("descending", -1), ("ascending", 1)):
+        places = [rank(1, one, by="quality", order=order) for one in documents]
+        for one, a in zip(places, exact, strict=True):
+            for other, b in zip(places, exact, strict=True):
+                assert (one < other) == (sign * a < sign * b)
+    assert rank(1, document("x"), by="quality") > max(rank(1, one, by="quality") for one in documents)
 
 
 @settings(max_examples=100, deadline=None)
@@ -123,11 +143,11 @@ def test_partitions_cover_the_key_space_in_order() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=30))
-def test_clusters_are_connected_components(edges: list[tuple[int, int]]) -> None:
-    label = list(range(20))
-    for _ in range(20):
-        for a, b in edges:
-            label[a] = label[b] = min(label[a], label[b])
-    left, right = (np.array([edge[side] for edge in edges], np.int64) for side in (0, 1))
-    assert runs.clusters(left, right, 20).tolist() == label
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6), st.integers(0, 3)), max_size=40), st.integers(2, 4))
+def test_crowds_equal_a_plain_count(tuples: list[tuple[int, int, int]], least: int) -> None:
+    tuples = sorted(set(tuples), key=lambda row: (row[2], row[1]))
+    pages = {key: len({row[1] for row in tuples if row[0] == key}) for key in range(4)}
+    expected = sorted((number, at, pages[key]) for key, number, at in tuples if pages[key] >= least)
+    table = np.array(tuples, np.uint64).reshape(-1, 3)
+    made = runs.rows(table[:, 0], 0, np.zeros(len(table), np.uint64), table[:, 1], table[:, 2])
+    assert sorted(tuple(int(value) for value in row) for row in runs.crowds(made, least)) == expected

@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from small_run import Quiet
 
 from pipeline import recipe_file
-from pipeline.dedup import stages
+from pipeline.dedup import find, inputs, runs, verify
 from pipeline.run import run
 from pipeline.runners.direct import DirectRunner
-from pipeline.runners.runner import Watcher
-from pipeline.stage import Item, Stage
-
-
-class Quiet:
-    """A display that shows nothing but remembers how many items each stage had."""
-
-    def __init__(self) -> None:
-        self.items: dict[str, int] = {}
-
-    @contextlib.contextmanager
-    def stage(self, stage: Stage, items: int, done: int) -> Iterator[Watcher]:
-        assert done == 0
-        self.items[stage.name] = items
-        yield self
-
-    def done(self, item: Item) -> None: ...
-
-    def progress(self, counted: int, kept: int) -> None: ...
-
-    def note(self, message: str) -> None: ...
 
 
 def texts() -> list[str]:
@@ -75,11 +53,14 @@ def test_partitions_and_passes_do_not_matter(tmp_path: Path, monkeypatch: pytest
     whole, items = results(tmp_path, "whole")
     assert any(path.startswith("duplicates/") for path in whole)
     assert items["dedup-exact"] == items["dedup-near"] == items["dedup-spans"] == 1
-    monkeypatch.setattr(stages, "ROWS_PER_PARTITION", 37)
+    monkeypatch.setattr(inputs, "DOCUMENTS_PER_BLOCK", 15)
+    monkeypatch.setattr(find, "ROWS_PER_PARTITION", 37)
     in_parts, _ = results(tmp_path, "parts")
     assert in_parts == whole
-    monkeypatch.setattr(stages.runs, "BYTES_PER_ROW", 1 << 40)
+    monkeypatch.setattr(runs, "BYTES_PER_ROW", 1 << 40)
+    monkeypatch.setattr(verify, "COPIES", 1 << 40)
     in_passes, items = results(tmp_path, "passes")
     assert items["dedup-near"] > 5
+    assert items["dedup-verify-pairs"] > 1
     assert items["dedup-spans"] > 5
     assert in_passes == whole
