@@ -51,6 +51,8 @@ _H1, _H6 = tag("h1"), tag("h6")
 _OTHER: Final = 1
 
 _BEFORE_HEAD, _IN_HEAD, _AFTER_HEAD, _IN_BODY = range(4)
+_BLANK: Final = 64
+"""Bytes of white space before a block that a link is around."""
 _SAME_NAMES: Final = 16
 """Open elements of unknown names among which an end tag looks for its own."""
 
@@ -99,7 +101,7 @@ def _build(
 ) -> tuple[Array, Array, Array, Array, Array, Array, Array, Array, Array]:
     """The arrays of the tree up to its text, and the node of each token (-1 where it has none)."""
     count = len(kinds)
-    most = count + 3
+    most = 2 * count + 3  # a cell may need a row
     tag_of = np.empty(most, np.uint8)
     parent = np.empty(most, np.int32)
     end = np.empty(most, np.int32)
@@ -118,6 +120,7 @@ def _build(
     # The open elements, and what was the case before each was opened.
     stack = np.empty(MAX_DEPTH, np.int32)
     stack_name = np.empty(MAX_DEPTH, np.uint32)
+    stack_token = np.empty(MAX_DEPTH, np.int32)
     closed_early = np.zeros(MAX_DEPTH, np.bool_)
     same_before = np.empty(MAX_DEPTH, np.int32)
     scope_before = np.empty(MAX_DEPTH, np.int32)
@@ -133,6 +136,7 @@ def _build(
     tag_of[0], parent[0], depth_of[0], start[0], hints[0] = _HTML, -1, 0, 0, np.uint64(0)
     stack[0] = 0
     stack_name[0] = 0
+    stack_token[0] = -1
     last[_HTML] = 0
     same_before[0] = scope_before[0] = special_before[0] = list_before[0] = -1
     n = 1
@@ -142,6 +146,7 @@ def _build(
     t = 0
     while t <= count:
         keep = depth  # as many of the open elements stay open
+        early = -1  # one that is closed while blocks inside it stay open
         opens = False
         token = t
         if t == count:
@@ -173,7 +178,7 @@ def _build(
                 if not (tag_of[n - 1] == 0 and parent[n - 1] == stack[depth - 1]):
                     tag_of[n] = 0
                     parent[n] = stack[depth - 1]
-                    depth_of[n] = depth
+                    depth_of[n] = depth_of[parent[n]] + 1
                     start[n] = used
                     hints[n] = np.uint64(0)
                     end[n] = n + 1
@@ -237,8 +242,7 @@ def _build(
                     if last[_A] > special:
                         keep = min(keep, last[_A])
                     else:
-                        closed_early[last[_A]] = True
-                        last[_A] = same_before[last[_A]]
+                        early = last[_A]
             elif element == _OPTION:
                 if last[_OPTION] > max(scope_at, last[_OPTGROUP]):
                     keep = last[_OPTION]
@@ -269,6 +273,10 @@ def _build(
                 if element == _TR or element == _TD or element == _TH:
                     base = max(base, last[_TBODY], last[_THEAD], last[_TFOOT])
                     if element != _TR:
+                        if base > last[_TR]:
+                            t = token  # the cell comes again when there is a row
+                            element, token = _TR, -1
+                            rule = np.int64(rules[_TR])
                         base = max(base, last[_TR])
                 elif element == _COL:
                     base = max(base, last[_COLGROUP])
@@ -317,9 +325,8 @@ def _build(
                 if found <= scope:
                     continue
                 if found < special and (element != _FORM or found < depth - 1):
-                    closed_early[found] = True
-                    last[element] = same_before[found]
-                    continue
+                    early = found
+                    found = -1
             elif rule & SPECIAL:
                 found = last[element]
                 if found < scope:
@@ -337,12 +344,55 @@ def _build(
                     continue
             if found >= 0:
                 keep = found
-            elif not opens:
+            elif not opens and early < 0:
                 continue
 
-        while depth > keep:
+        if early >= 0:
+            element_early = np.int64(tag_of[stack[early]])
+            closed_early[early] = True
+            last[element_early] = same_before[early]
+            if element_early == _A:
+                # What follows in those blocks is no link. A link that has words before them ends there; one that is
+                # nothing but around them changes places with them.
+                node = stack[early]
+                hint = hints[node]
+                blank = start[stack[depth - 1]] - start[node] <= _BLANK
+                if blank:
+                    for at in range(start[node], start[stack[depth - 1]]):
+                        blank = blank and text[at] <= 32
+                if blank:
+                    for place in range(early + 1, depth):
+                        inner = stack[place]
+                        if inner >= 0:
+                            tag_of[node] = tag_of[inner]
+                            hints[node] = hints[inner]
+                            if stack_token[place] >= 0:
+                                node_of_token[stack_token[place]] = node
+                            stack[place] = node
+                            node = inner
+                    tag_of[node] = _A
+                    hints[node] = hint
+                    end[node] = n
+                    stop[node] = used
+                    node_of_token[stack_token[early]] = node
+                else:
+                    place = early + 1
+                    while stack[place] < 0:
+                        place += 1
+                    first = stack[place]
+                    end[node] = first
+                    stop[node] = start[first]
+                    parent[first] = parent[node]
+                    for one in range(first, n):
+                        depth_of[one] -= 1
+                stack[early] = -1
+
+        while depth > keep or (depth > 0 and stack[depth - 1] < 0):
             depth -= 1
             node = stack[depth]
+            if node < 0:
+                scope, special, lists = scope_before[depth], special_before[depth], list_before[depth]
+                continue
             closing = tag_of[node]
             end[node] = n
             stop[node] = used
@@ -358,7 +408,7 @@ def _build(
 
         tag_of[n] = element
         parent[n] = stack[depth - 1]
-        depth_of[n] = depth
+        depth_of[n] = depth_of[parent[n]] + 1
         start[n] = used
         stop[n] = used
         end[n] = n + 1
@@ -378,6 +428,7 @@ def _build(
             continue
         stack[depth] = n - 1
         stack_name[depth] = names[token] if token >= 0 else 0
+        stack_token[depth] = token
         closed_early[depth] = False
         same_before[depth] = last[element]
         last[element] = depth
