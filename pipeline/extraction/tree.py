@@ -19,6 +19,8 @@ Array = NDArray[Any]
 class Tree:
     """A page. Node 0 is the root, ``html``; parents come before their children; ``n`` is the number of nodes."""
 
+    source: bytes
+    """The page."""
     tag: Array
     """uint8[n]: number in TAGS; 0 is a text."""
     parent: Array
@@ -43,8 +45,6 @@ class Tree:
     """int32[m]: where its value begins in ``source``."""
     attribute_stops: Array
     """int32[m]: where its value ends."""
-    source: bytes
-    """The page."""
 
     def __len__(self) -> int:
         return len(self.tag)
@@ -61,7 +61,7 @@ class Tree:
         """The value of an attribute, character references resolved; None where it is absent, empty or not kept."""
         number = ATTRIBUTES.index(name)
         first, last = np.searchsorted(self.attribute_nodes, (node, node + 1))
-        for one in range(first, last):
+        for one in range(int(first), int(last)):
             if self.attribute_names[one] == number:
                 return self._value(one)
         return None
@@ -69,7 +69,7 @@ class Tree:
     def attributes(self, name: str) -> Iterator[tuple[int, str]]:
         """All elements that have an attribute, with its value, in document order."""
         for one in np.flatnonzero(self.attribute_names == ATTRIBUTES.index(name)):
-            yield int(self.attribute_nodes[one]), self._value(one)
+            yield int(self.attribute_nodes[one]), self._value(int(one))
 
     def _value(self, one: int) -> str:
         value = self.source[self.attribute_starts[one] : self.attribute_stops[one]].decode("utf-8", "replace")
