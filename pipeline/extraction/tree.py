@@ -59,18 +59,28 @@ class Tree:
 
     def attribute(self, node: int, name: str) -> str | None:
         """The value of an attribute, character references resolved; None where it is absent, empty or not kept."""
-        number = ATTRIBUTES.index(name)
-        first, last = np.searchsorted(self.attribute_nodes, (node, node + 1))
-        for one in range(int(first), int(last)):
-            if self.attribute_names[one] == number:
-                return self._value(one)
-        return None
+        one = self._find(node, name)
+        return self.value(one) if one >= 0 else None
 
     def attributes(self, name: str) -> Iterator[tuple[int, str]]:
         """All elements that have an attribute, with its value, in document order."""
         for one in np.flatnonzero(self.attribute_names == ATTRIBUTES.index(name)):
-            yield int(self.attribute_nodes[one]), self._value(int(one))
+            yield int(self.attribute_nodes[one]), self.value(int(one))
 
-    def _value(self, one: int) -> str:
+    def source_of(self, node: int, name: str) -> bytes:
+        """The value of an attribute as it stands in the source; empty where it is absent."""
+        one = self._find(node, name)
+        return self.source[self.attribute_starts[one] : self.attribute_stops[one]] if one >= 0 else b""
+
+    def value(self, one: int) -> str:
+        """The value of the attribute of this number, character references resolved."""
         value = self.source[self.attribute_starts[one] : self.attribute_stops[one]].decode("utf-8", "replace")
         return html.unescape(value) if "&" in value else value
+
+    def _find(self, node: int, name: str) -> int:
+        number = ATTRIBUTES.index(name)
+        first, last = np.searchsorted(self.attribute_nodes, (node, node + 1))
+        for one in range(int(first), int(last)):
+            if self.attribute_names[one] == number:
+                return one
+        return -1
