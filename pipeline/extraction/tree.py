@@ -55,7 +55,9 @@ class Tree:
 
     def nodes(self, *names: str) -> Array:
         """The elements of these names, ascending. Raises ValueError for a name that is not in TAGS."""
-        return np.flatnonzero(np.isin(self.tag, [TAGS.index(name) for name in names]))
+        wanted = np.zeros(256, np.bool_)
+        wanted[[TAGS.index(name) for name in names]] = True
+        return np.flatnonzero(wanted[self.tag])
 
     def attribute(self, node: int, name: str) -> str | None:
         """The value of an attribute, character references resolved; None where it is absent, empty or not kept."""
