@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.extraction.names import HASH_PRIME, HASH_START, NameTable, find, name_table
+from pipeline.extraction.names import HASH_PRIME, HASH_START, find, name_table
 
 _WORDS: Final = {
     "hidden": "",
@@ -160,7 +160,7 @@ def style_hides(html: NDArray[np.uint8], start: int, stop: int) -> bool:
             key = np.uint64(0)
         elif byte > 32:
             key = (key ^ np.uint64(byte | 32)) * HASH_PRIME
-            if key == _NO_DISPLAY or key == _NOT_VISIBLE:
+            if key in (_NO_DISPLAY, _NOT_VISIBLE):
                 return True
     return False
 

@@ -14,11 +14,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.extraction.character_references import REFERENCE_TABLE, copy_text
-from pipeline.extraction.html_tokens import END, START, TEXT, VERBATIM, tokenize
+from pipeline.extraction.html_tokens import END, START, TEXT, VERBATIM, Tokens, tokenize
+from pipeline.extraction.implied_ends import IGNORED, NOT_OPEN, ended, lacks_row, open_after_start, paragraph
 from pipeline.extraction.markup import (
-    CLOSES_P,
     FORMATTING,
-    HEADING,
     LIST_SCOPE,
     METADATA,
     MUTED,
@@ -27,9 +26,8 @@ from pipeline.extraction.markup import (
     SCOPE,
     SPECIAL,
     TABLE_PART,
-    TAGS,
     VOID,
-    tag,
+    numbers,
 )
 from pipeline.extraction.tree import Tree
 
@@ -41,16 +39,13 @@ MAX_HTML: Final = 8 << 20
 MAX_DEPTH: Final = 512
 """Elements that are open at once (browsers' limit); deeper ones are side by side at this depth."""
 
-_HTML, _HEAD, _BODY = tag("html"), tag("head"), tag("body")
-_P, _BR, _A, _LI, _DD, _DT, _OL, _UL = (tag(name) for name in "p br a li dd dt ol ul".split())
-_BUTTON, _FORM, _SELECT, _OPTION, _OPTGROUP = (tag(name) for name in "button form select option optgroup".split())
-_TEMPLATE, _RT, _RP, _IMAGE, _IMG = (tag(name) for name in "template rt rp image img".split())
-_TABLE, _CAPTION, _COLGROUP, _COL = (tag(name) for name in "table caption colgroup col".split())
-_TBODY, _THEAD, _TFOOT, _TR, _TD, _TH = (tag(name) for name in "tbody thead tfoot tr td th".split())
-_H1, _H6 = tag("h1"), tag("h6")
 _OTHER: Final = 1
+_HTML, _HEAD, _BODY, _P, _BR, _A, _LI, _OPTION = numbers("html head body p br a li option")
+_FORM, _TABLE, _TR, _TD, _TH, _TEMPLATE, _IMAGE, _IMG = numbers("form table tr td th template image img")
 
 _BEFORE_HEAD, _IN_HEAD, _AFTER_HEAD, _IN_BODY = range(4)
+_BLANK: Final = 64
+"""Bytes of white space that may stand in a link before the block that it is around."""
 _SAME_NAMES: Final = 16
 """Open elements of unknown names among which an end tag looks for its own."""
 
@@ -63,25 +58,19 @@ def parse(html: bytes, scripting: bool = True) -> Tree:
     source = html[:MAX_HTML]
     page = np.frombuffer(source, np.uint8)
     tokens = tokenize(page, scripting)
-    tags, parents, ends, depths, starts, stops, hints, text, nodes = _build(
-        page,
-        tokens.kinds,
-        tokens.tags,
-        tokens.names,
-        tokens.starts,
-        tokens.stops,
-        tokens.hints,
-        RULES,
-        REFERENCE_TABLE.keys,
-        REFERENCE_TABLE.values,
-    )
-    of = nodes[tokens.attribute_tokens]
-    attributes = (of, tokens.attribute_names, tokens.attribute_starts, tokens.attribute_stops)
-    if len(of) and (of[0] < 0 or np.any(of[1:] < of[:-1])):  # tags that were ignored, and a second <body>
-        kept = np.flatnonzero(of >= 0)
-        order = kept[np.argsort(of[kept], kind="stable")]
-        attributes = tuple(one[order] for one in attributes)  # type: ignore[assignment]
-    return Tree(tags, parents, ends, depths, starts, stops, hints, text, *attributes, source)
+    nodes = _build(page, *tokens[:6], RULES, REFERENCE_TABLE.keys, REFERENCE_TABLE.values)
+    return Tree(source, *nodes[:-1], *_attributes(tokens, nodes[-1]))
+
+
+def _attributes(tokens: Tokens, node_of_token: Array) -> tuple[Array, Array, Array, Array]:
+    """The attributes of the tree: those of the tags that were not ignored, in the order of their nodes."""
+    nodes = node_of_token[tokens.attribute_tokens]
+    names, starts, stops = tokens.attribute_names, tokens.attribute_starts, tokens.attribute_stops
+    if len(nodes) and (nodes.min() < 0 or np.any(nodes[1:] < nodes[:-1])):
+        kept = np.flatnonzero(nodes >= 0)
+        order = kept[np.argsort(nodes[kept], kind="stable")]
+        return nodes[order], names[order], starts[order], stops[order]
+    return nodes, names, starts, stops
 
 
 @njit(cache=True)
@@ -99,7 +88,7 @@ def _build(
 ) -> tuple[Array, Array, Array, Array, Array, Array, Array, Array, Array]:
     """The arrays of the tree up to its text, and the node of each token (-1 where it has none)."""
     count = len(kinds)
-    most = count + 3
+    most = 2 * count + 3  # a cell may need a row; the page has html, head and body
     tag_of = np.empty(most, np.uint8)
     parent = np.empty(most, np.int32)
     end = np.empty(most, np.int32)
@@ -108,76 +97,60 @@ def _build(
     stop = np.empty(most, np.int32)
     hints = np.empty(most, np.uint64)
     node_of_token = np.full(count, -1, np.int32)
-    room = 16
-    for t in range(count):
-        if kinds[t] <= VERBATIM:
-            room += (token_stops[t] - token_starts[t]) * 6 // 5 + 1
+    room = 0
+    for token in range(count):
+        if kinds[token] <= VERBATIM:
+            room += (token_stops[token] - token_starts[token]) * 6 // 5 + 1
     text = np.empty(room, np.uint8)
     used = 0
 
     # The open elements, and what was the case before each was opened.
-    stack = np.empty(MAX_DEPTH, np.int32)
+    stack = np.empty(MAX_DEPTH, np.int32)  # the node, or -1 where it is open no more
+    stack_token = np.empty(MAX_DEPTH, np.int32)
     stack_name = np.empty(MAX_DEPTH, np.uint32)
-    closed_early = np.zeros(MAX_DEPTH, np.bool_)
+    ended_early = np.zeros(MAX_DEPTH, np.bool_)
     same_before = np.empty(MAX_DEPTH, np.int32)
     scope_before = np.empty(MAX_DEPTH, np.int32)
     special_before = np.empty(MAX_DEPTH, np.int32)
-    list_before = np.empty(MAX_DEPTH, np.int32)
+    lists_before = np.empty(MAX_DEPTH, np.int32)
     # Places in the stack of the innermost element: of each name, that is a barrier to end tags, that is special, and
     # that is a barrier to list items.
-    last = np.full(256, -1, np.int32)
+    last = np.full(256, NOT_OPEN, np.int32)
     scope = special = lists = 0
     muted = 0
     too_deep = np.zeros(256, np.int32)  # elements without a place in the stack whose end tags are still to come
 
-    tag_of[0], parent[0], depth_of[0], start[0], hints[0] = _HTML, -1, 0, 0, np.uint64(0)
-    stack[0] = 0
-    stack_name[0] = 0
+    tag_of[0], parent[0], depth_of[0], start[0], hints[0] = _HTML, -1, 0, 0, 0
+    stack[0], stack_token[0], stack_name[0] = 0, -1, 0
+    same_before[0] = scope_before[0] = special_before[0] = lists_before[0] = NOT_OPEN
     last[_HTML] = 0
-    same_before[0] = scope_before[0] = special_before[0] = list_before[0] = -1
-    n = 1
-    depth = 1
+    n = depth = 1
     mode = _BEFORE_HEAD
     body = -1
-    t = 0
-    while t <= count:
-        keep = depth  # as many of the open elements stay open
-        opens = False
-        token = t
-        if t == count:
-            keep = 0
-            kind = END
-            element = _HTML
-        else:
-            kind = kinds[t]
-            element = np.int64(tags[t])
-        t += 1
-        rule = np.int64(rules[element])
-        top = np.int64(tag_of[stack[depth - 1]])
+    at_token = 0
+    while at_token < count:
+        token = at_token
+        at_token += 1
+        kind = kinds[token]
+        element = int(tags[token])
+        rule = int(rules[element])
+        top = int(tag_of[stack[depth - 1]])
+        top_rule = int(rules[top])
+        implied = 0  # an element that the page leaves out; the token comes again when it is open
 
         if kind <= VERBATIM:
             if muted:
                 continue
-            if mode != _IN_BODY and top <= _HEAD or rules[top] & NO_TEXT:
-                blank = True
-                for at in range(token_starts[token], token_stops[token]):
-                    if html[at] > 32:
-                        blank = False
-                        break
-                if blank:
-                    continue
-            if mode != _IN_BODY and (top == _HTML or top == _HEAD):
-                t = token  # the text comes again when there is a body
-                kind, element, token = START, _BODY, -1
+            if top_rule & NO_TEXT and _is_blank(html, token_starts[token], token_stops[token]):
+                continue
+            if mode != _IN_BODY and top in (_HTML, _HEAD):
+                implied = _BODY
             else:
                 if not (tag_of[n - 1] == 0 and parent[n - 1] == stack[depth - 1]):
-                    tag_of[n] = 0
-                    parent[n] = stack[depth - 1]
-                    depth_of[n] = depth
-                    start[n] = used
-                    hints[n] = np.uint64(0)
-                    end[n] = n + 1
+                    tag_of[n], parent[n], start[n], hints[n] = 0, stack[depth - 1], used, 0
+                    depth_of[n] = depth_of[parent[n]] + 1
                     n += 1
+                    end[n - 1] = n
                 used = copy_text(
                     html,
                     token_starts[token],
@@ -189,201 +162,135 @@ def _build(
                     reference_values,
                 )
                 stop[n - 1] = used
-                node_of_token[token] = n - 1
                 continue
-        elif kind == START and mode != _IN_BODY and last[_TEMPLATE] < 0:
-            if rule & METADATA:
-                if mode == _BEFORE_HEAD:
-                    t = token
-                    element, token = _HEAD, -1
-            elif element != _HTML and element != _HEAD and element != _BODY:
-                t = token
-                element, token = _BODY, -1
+        elif kind == START:
+            if mode != _IN_BODY and last[_TEMPLATE] == NOT_OPEN and element not in (_HTML, _HEAD, _BODY):
+                if not rule & METADATA:
+                    implied = _BODY
+                elif mode == _BEFORE_HEAD:
+                    implied = _HEAD
+            elif lacks_row(element, last):
+                implied = _TR
+        if implied:
+            at_token = token
+            token = -1
+            kind = START
+            element = implied
+            rule = int(rules[element])
 
+        # How many of the open elements stay open; which of them is ended while blocks inside it stay; what is opened.
+        keep = depth
+        early = NOT_OPEN
+        opens = True
         if kind == START:
-            if element == _HTML or element == _HEAD or element == _BODY:
-                known = 0 if element == _HTML else body if element == _BODY else -1
-                if element == _HEAD and mode == _BEFORE_HEAD:
-                    mode = _IN_HEAD
-                    opens = True
-                elif element == _BODY and mode != _IN_BODY:
-                    mode = _IN_BODY
-                    body = n
-                    keep = 1
-                    opens = True
-                elif known >= 0 and token >= 0:
-                    node_of_token[token] = known
-                    hints[known] |= token_hints[token]
-                if not opens:
-                    continue
-            rule = np.int64(rules[element])
-            opens = True
-            if element == _IMAGE:
-                element = _IMG
-            scope_at = scope
-            if rule & CLOSES_P and last[_P] > max(scope, last[_BUTTON]):
-                keep = last[_P]
-            if element == _LI:
-                if last[_LI] > lists:
-                    keep = min(keep, last[_LI])
-            elif element == _DD or element == _DT:
-                if max(last[_DD], last[_DT]) > lists:
-                    keep = min(keep, max(last[_DD], last[_DT]))
-            elif rule & HEADING:
-                if rules[top] & HEADING:
-                    keep = min(keep, depth - 1)
-            elif element == _A:
-                if last[_A] > scope_at:
-                    if last[_A] > special:
-                        keep = min(keep, last[_A])
-                    else:
-                        closed_early[last[_A]] = True
-                        last[_A] = same_before[last[_A]]
-            elif element == _OPTION:
-                if last[_OPTION] > max(scope_at, last[_OPTGROUP]):
-                    keep = last[_OPTION]
-            elif element == _OPTGROUP:
-                if last[_OPTGROUP] > scope_at:
-                    keep = last[_OPTGROUP]
-                elif last[_OPTION] > scope_at:
-                    keep = last[_OPTION]
-            elif element == _BUTTON:
-                if last[_BUTTON] > scope_at:
-                    keep = last[_BUTTON]
-            elif element == _SELECT:
-                if last[_SELECT] >= scope_at and last[_SELECT] >= 0:
-                    keep = last[_SELECT]
-            elif element == _FORM:
-                if last[_FORM] >= 0 and last[_TEMPLATE] < 0:
-                    continue
-            elif element == _RT or element == _RP:
-                if top == _RT or top == _RP:
-                    keep = depth - 1
-            elif element == _TABLE:
-                if last[_TABLE] > max(last[_TD], last[_TH], last[_CAPTION], last[_TEMPLATE]):
-                    keep = last[_TABLE]
-            elif rule & TABLE_PART:
-                base = last[_TABLE]
-                if base < 0:
-                    continue
-                if element == _TR or element == _TD or element == _TH:
-                    base = max(base, last[_TBODY], last[_THEAD], last[_TFOOT])
-                    if element != _TR:
-                        base = max(base, last[_TR])
-                elif element == _COL:
-                    base = max(base, last[_COLGROUP])
-                keep = base + 1
-        elif keep > 0:
-            found = -1
-            if rule & VOID:
-                if element != _BR:
-                    continue
-                opens = True
-            elif element == _P:
-                found = last[_P]
-                if found <= max(scope, last[_BUTTON]):
-                    if mode != _IN_BODY:
-                        continue
-                    opens = True  # an end tag without its start tag stands for an empty paragraph
-                    found = -1
-            elif element == _HTML or element == _BODY:
+            if element == _HTML:
+                node_of_token[token] = 0
+                hints[0] |= token_hints[token]
                 continue
+            if element == _BODY:
+                if mode == _IN_BODY:
+                    if token >= 0 and body >= 0:
+                        node_of_token[token] = body
+                        hints[body] |= token_hints[token]
+                    continue
+                mode = _IN_BODY
+                body = n
+                keep = 1
             elif element == _HEAD:
-                found = last[_HEAD]
-                if mode == _IN_HEAD:
-                    mode = _AFTER_HEAD
-            elif too_deep[element] > 0:
+                if mode != _BEFORE_HEAD:
+                    continue
+                mode = _IN_HEAD
+            elif element == _A:
+                if last[_A] > special:
+                    keep = last[_A]
+                elif last[_A] > scope:
+                    early = last[_A]
+            else:
+                if element == _IMAGE:
+                    element = _IMG
+                keep = open_after_start(element, rule, top, top_rule, depth, last, scope, lists)
+                if keep == IGNORED:
+                    continue
+        elif element == _P:
+            found = paragraph(last, scope)
+            if found != NOT_OPEN:
+                keep = found
+                opens = False
+            elif mode != _IN_BODY:
+                continue  # in the body an end tag without its start tag stands for an empty paragraph
+        elif element != _BR:
+            opens = False
+            if element in (_HTML, _BODY) or rule & VOID:
+                continue
+            if too_deep[element]:
                 too_deep[element] -= 1
                 continue
-            elif rule & HEADING:
-                for one in range(_H1, _H6 + 1):
-                    found = max(found, last[one])
-                if found <= scope:
+            found = ended(element, rule, last, scope, special)
+            if element == _OTHER:
+                for _ in range(_SAME_NAMES):
+                    if found <= special or stack_name[found] == names[token]:
+                        break
+                    found = same_before[found]
+                if found <= special or stack_name[found] != names[token]:
                     continue
-            elif element == _TABLE:
-                found = last[_TABLE]
-                if found <= last[_TEMPLATE]:
-                    continue
-            elif rule & TABLE_PART:
-                found = last[element]
-                if found <= last[_TABLE]:
-                    continue
-            elif element == _LI:
-                found = last[_LI]
-                if found <= max(scope, last[_OL], last[_UL]):
-                    continue
-            elif element == _FORM or rule & FORMATTING:
-                found = last[element]
-                if found <= scope:
-                    continue
-                if found < special and (element != _FORM or found < depth - 1):
-                    closed_early[found] = True
-                    last[element] = same_before[found]
-                    continue
-            elif rule & SPECIAL:
-                found = last[element]
-                if found < scope:
-                    continue
-            else:
-                found = last[element]
-                if element == _OTHER:
-                    for _ in range(_SAME_NAMES):
-                        if found <= special or stack_name[found] == names[token]:
-                            break
-                        found = same_before[found]
-                    if found > special and stack_name[found] != names[token]:
-                        continue
-                if found <= special:
-                    continue
-            if found >= 0:
-                keep = found
-            elif not opens:
+            if found == NOT_OPEN:
                 continue
+            if element == _HEAD:
+                mode = max(mode, _AFTER_HEAD)
+            if found < special and (rule & FORMATTING or element == _FORM):
+                early = found
+            else:
+                keep = found
 
-        while depth > keep:
+        if early != NOT_OPEN:
+            closing = tag_of[stack[early]]
+            ended_early[early] = True
+            last[closing] = same_before[early]
+            if closing == _A:
+                _end_link(
+                    early, depth, n, used, text, stack, stack_token, node_of_token,
+                    tag_of, parent, end, depth_of, start, stop, hints,
+                )  # fmt: skip
+
+        while depth > keep or stack[depth - 1] < 0:
             depth -= 1
             node = stack[depth]
-            closing = tag_of[node]
-            end[node] = n
-            stop[node] = used
-            if not closed_early[depth]:
-                last[closing] = same_before[depth]
-            scope = scope_before[depth]
-            special = special_before[depth]
-            lists = list_before[depth]
-            if rules[closing] & MUTED:
-                muted -= 1
+            scope, special, lists = scope_before[depth], special_before[depth], lists_before[depth]
+            if node >= 0:
+                end[node] = n
+                stop[node] = used
+                closing = tag_of[node]
+                if not ended_early[depth]:
+                    last[closing] = same_before[depth]
+                if rules[closing] & MUTED:
+                    muted -= 1
         if not opens:
             continue
 
-        tag_of[n] = element
-        parent[n] = stack[depth - 1]
-        depth_of[n] = depth
-        start[n] = used
-        stop[n] = used
-        end[n] = n + 1
-        hints[n] = np.uint64(0)
-        if token >= 0:
-            node_of_token[token] = n
-            if kind == START:
-                hints[n] = token_hints[token]
+        node = n
         n += 1
+        tag_of[node], parent[node], start[node], stop[node], end[node] = element, stack[depth - 1], used, used, n
+        depth_of[node] = depth_of[parent[node]] + 1
+        hints[node] = 0
+        if token >= 0:
+            node_of_token[token] = node
+            if kind == START:
+                hints[node] = token_hints[token]
         if rule & VOID or kind == END:
             continue
-        if element == _FORM and (top == _TABLE or rules[top] & TABLE_PART and top != _TD and top != _TH):
+        if element == _FORM and (top == _TABLE or (top_rule & TABLE_PART and top not in (_TD, _TH))):
             continue
         if depth == MAX_DEPTH:
-            if element != _LI and element != _P and element != _OPTION and not rule & TABLE_PART:
+            if not rule & TABLE_PART and element not in (_LI, _OPTION):
                 too_deep[element] += 1
             continue
-        stack[depth] = n - 1
+        stack[depth] = node
+        stack_token[depth] = token
         stack_name[depth] = names[token] if token >= 0 else 0
-        closed_early[depth] = False
+        ended_early[depth] = False
         same_before[depth] = last[element]
+        scope_before[depth], special_before[depth], lists_before[depth] = scope, special, lists
         last[element] = depth
-        scope_before[depth] = scope
-        special_before[depth] = special
-        list_before[depth] = lists
         if rule & SCOPE:
             scope = depth
         if rule & SPECIAL:
@@ -393,6 +300,12 @@ def _build(
         if rule & MUTED:
             muted += 1
         depth += 1
+
+    while depth > 0:
+        depth -= 1
+        if stack[depth] >= 0:
+            end[stack[depth]] = n
+            stop[stack[depth]] = used
     return (
         tag_of[:n],
         parent[:n],
@@ -406,4 +319,63 @@ def _build(
     )
 
 
-assert len(TAGS) <= 256
+@njit(cache=True)
+def _is_blank(text: Array, start: int, stop: int) -> bool:
+    for at in range(start, stop):  # noqa: SIM110 - numba wants a loop
+        if text[at] > 32:
+            return False
+    return True
+
+
+@njit(cache=True)
+def _end_link(
+    place: int,
+    depth: int,
+    n: int,
+    used: int,
+    text: Array,
+    stack: Array,
+    stack_token: Array,
+    node_of_token: Array,
+    tag_of: Array,
+    parent: Array,
+    end: Array,
+    depth_of: Array,
+    start: Array,
+    stop: Array,
+    hints: Array,
+) -> None:
+    """End the link at a place of the stack while blocks inside it stay open: what follows in them is no link.
+
+    That is what the standard's adoption agency comes to: a link that has words before the blocks ends there; one that
+    is nothing but around them changes places with them, and ends with what they hold so far.
+    """
+    node = stack[place]
+    stack[place] = -1
+    innermost = start[stack[depth - 1]]
+    if innermost - start[node] <= _BLANK and _is_blank(text, start[node], innermost):
+        hint = hints[node]
+        for one in range(place + 1, depth):
+            inner = stack[one]
+            if inner >= 0:
+                tag_of[node] = tag_of[inner]
+                hints[node] = hints[inner]
+                if stack_token[one] >= 0:
+                    node_of_token[stack_token[one]] = node
+                stack[one] = node
+                node = inner
+        tag_of[node] = _A
+        hints[node] = hint
+        node_of_token[stack_token[place]] = node
+        end[node] = n
+        stop[node] = used
+    else:
+        one = place + 1
+        while stack[one] < 0:
+            one += 1
+        first = stack[one]
+        parent[first] = parent[node]
+        end[node] = first
+        stop[node] = start[first]
+        for inner in range(first, n):
+            depth_of[inner] -= 1

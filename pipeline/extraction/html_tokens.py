@@ -27,7 +27,6 @@ from pipeline.extraction.markup import (
     REFERENCES,
     RULES,
     TAG_TABLE,
-    TAGS,
     tag,
 )
 from pipeline.extraction.names import HASH_PRIME, HASH_START, find
@@ -178,7 +177,7 @@ def _tokenize(
             key = (key ^ np.uint64(byte)) * HASH_PRIME
             at += 1
         name_stop = at
-        element = max(1, np.int64(find(tag_keys, tag_values, key)))
+        element = max(1, int(np.int64(find(tag_keys, tag_values, key))))
         rule = rules[element]
 
         # and its attributes.
@@ -233,7 +232,7 @@ def _tokenize(
                 value_start = value_stop = at
             if ends:
                 continue
-            known = np.int64(find(attribute_keys, attribute_values, attribute_key))
+            known = int(np.int64(find(attribute_keys, attribute_values, attribute_key)))
             if known == 0:
                 continue
             if known & 255 and value_stop > value_start:
@@ -252,6 +251,7 @@ def _tokenize(
             elif known & IS_ARIA_HIDDEN and value_stop - value_start == 4 and html[value_start] | 32 == 116:  # true
                 hint |= ARIA_HIDDEN
         if not whole:
+            attributes = attributes_before
             break  # the page ends inside a tag, which then is none
 
         # Inside SVG and MathML nothing counts but what ends them.
@@ -328,7 +328,7 @@ def _tokenize(
                 starts[count] = begin
                 stops[count] = at
                 count += 1
-            elif element == _SCRIPT:
+            elif element == _SCRIPT and at > begin:
                 attribute_tokens[attributes] = count - 1
                 attribute_names[attributes] = _CONTENTS
                 attribute_starts[attributes] = begin

@@ -9,36 +9,33 @@ from numpy.typing import NDArray
 
 from pipeline.extraction.names import name_table
 
-TAGS: Final = (
-    "#text",
-    "#other",
-    *"html head body title base link meta style script noscript template".split(),
-    *"section nav article aside h1 h2 h3 h4 h5 h6 hgroup header footer address main search".split(),
-    *"p hr pre blockquote ol ul menu li dl dt dd figure figcaption div dir center listing xmp plaintext".split(),
-    *"a em strong small s cite q dfn abbr acronym ruby rt rp rb rtc data time code var samp kbd sub sup".split(),
-    *"i b u mark bdi bdo span br wbr ins del font big tt strike nobr marquee".split(),
-    *"picture source img image iframe embed object applet param video audio track map area svg math canvas".split(),
-    *"table caption colgroup col tbody thead tfoot tr td th".split(),
-    *"form label input button select datalist optgroup option textarea output progress meter".split(),
-    *"fieldset legend details summary dialog slot keygen".split(),
-    *"noembed noframes frame frameset basefont bgsound".split(),
-)
+_NAMES: Final = """
+html head body title base link meta style script noscript template
+section nav article aside h1 h2 h3 h4 h5 h6 hgroup header footer address main search
+p hr pre blockquote ol ul menu li dl dt dd figure figcaption div dir center listing xmp plaintext
+a em strong small s cite q dfn abbr acronym ruby rt rp rb rtc data time code var samp kbd sub sup
+i b u mark bdi bdo span br wbr ins del font big tt strike nobr marquee
+picture source img image iframe embed object applet param video audio track map area svg math canvas
+table caption colgroup col tbody thead tfoot tr td th
+form label input button select datalist optgroup option textarea output progress meter
+fieldset legend details summary dialog slot keygen
+noembed noframes frame frameset basefont bgsound
+"""
+TAGS: Final = ("#text", "#other", *_NAMES.split())
 """Names of elements by tag number. 0 is a text node, 1 an element that HTML does not know."""
 
-ATTRIBUTES: Final = (
-    "",
-    *"href src alt datetime content property name rel lang dir type itemprop value title colspan rowspan".split(),
-    *"http-equiv charset class id role itemtype srcset data-src start".split(),
-    "#text",
-)
+_KEPT: Final = """
+href src alt datetime content property name rel lang dir type itemprop value title colspan rowspan
+http-equiv charset class id role itemtype srcset data-src start
+"""
+ATTRIBUTES: Final = ("", *_KEPT.split(), "#text")
 """Attributes of which the tree keeps where their values stand. ``#text`` is what a script holds."""
 
-HINT_ATTRIBUTES: Final = frozenset(
-    (
-        *"class id role itemprop itemtype property aria-label aria-roledescription".split(),
-        *"data-testid data-test data-component data-module data-type data-name data-role data-qa data-block".split(),
-    )
-)
+_TELLING: Final = """
+class id role itemprop itemtype property aria-label aria-roledescription
+data-testid data-test data-component data-module data-type data-name data-role data-qa data-block
+"""
+HINT_ATTRIBUTES: Final = frozenset(_TELLING.split())
 """Attributes whose words tell what an element is for."""
 
 # Rules of the parsing standard (https://html.spec.whatwg.org/multipage/parsing.html), one bit each.
@@ -90,6 +87,11 @@ _RULES: Final = {
 def tag(name: str) -> int:
     """The number of an element's name in ``TAGS``. Raises ValueError for a name that is not there."""
     return TAGS.index(name)
+
+
+def numbers(names: str) -> tuple[int, ...]:
+    """The numbers of several names, as ``tag`` has them."""
+    return tuple(tag(name) for name in names.split())
 
 
 def _rules() -> NDArray[np.uint16]:

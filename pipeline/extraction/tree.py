@@ -19,6 +19,8 @@ Array = NDArray[Any]
 class Tree:
     """A page. Node 0 is the root, ``html``; parents come before their children; ``n`` is the number of nodes."""
 
+    source: bytes
+    """The page."""
     tag: Array
     """uint8[n]: number in TAGS; 0 is a text."""
     parent: Array
@@ -43,8 +45,6 @@ class Tree:
     """int32[m]: where its value begins in ``source``."""
     attribute_stops: Array
     """int32[m]: where its value ends."""
-    source: bytes
-    """The page."""
 
     def __len__(self) -> int:
         return len(self.tag)
@@ -55,22 +55,34 @@ class Tree:
 
     def nodes(self, *names: str) -> Array:
         """The elements of these names, ascending. Raises ValueError for a name that is not in TAGS."""
-        return np.flatnonzero(np.isin(self.tag, [TAGS.index(name) for name in names]))
+        wanted = np.zeros(256, np.bool_)
+        wanted[[TAGS.index(name) for name in names]] = True
+        return np.flatnonzero(wanted[self.tag])
 
     def attribute(self, node: int, name: str) -> str | None:
         """The value of an attribute, character references resolved; None where it is absent, empty or not kept."""
-        number = ATTRIBUTES.index(name)
-        first, last = np.searchsorted(self.attribute_nodes, (node, node + 1))
-        for one in range(first, last):
-            if self.attribute_names[one] == number:
-                return self._value(one)
-        return None
+        one = self._find(node, name)
+        return self.value(one) if one >= 0 else None
 
     def attributes(self, name: str) -> Iterator[tuple[int, str]]:
         """All elements that have an attribute, with its value, in document order."""
         for one in np.flatnonzero(self.attribute_names == ATTRIBUTES.index(name)):
-            yield int(self.attribute_nodes[one]), self._value(one)
+            yield int(self.attribute_nodes[one]), self.value(int(one))
 
-    def _value(self, one: int) -> str:
+    def source_of(self, node: int, name: str) -> bytes:
+        """The value of an attribute as it stands in the source; empty where it is absent."""
+        one = self._find(node, name)
+        return self.source[self.attribute_starts[one] : self.attribute_stops[one]] if one >= 0 else b""
+
+    def value(self, one: int) -> str:
+        """The value of the attribute of this number, character references resolved."""
         value = self.source[self.attribute_starts[one] : self.attribute_stops[one]].decode("utf-8", "replace")
         return html.unescape(value) if "&" in value else value
+
+    def _find(self, node: int, name: str) -> int:
+        number = ATTRIBUTES.index(name)
+        first, last = np.searchsorted(self.attribute_nodes, (node, node + 1))
+        for one in range(int(first), int(last)):
+            if self.attribute_names[one] == number:
+                return one
+        return -1

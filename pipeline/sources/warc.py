@@ -489,11 +489,20 @@ class Warc(Source):
             record.text = _not_a_document("http.mime")
             return
         codings = headers if kind == "response" else {}
-        record.text = partial(page_text, body, codings, content_type, self.extractor, limit, record.metadata)
+        record.text = partial(
+            page_text, body, codings, content_type, self.extractor, limit, record.metadata, record.url, record.date
+        )
 
 
 def page_text(
-    body: bytes, codings: Mapping[str, str], content_type: str, extractor: Extractor, limit: int, notes: dict[str, str]
+    body: bytes,
+    codings: Mapping[str, str],
+    content_type: str,
+    extractor: Extractor,
+    limit: int,
+    notes: dict[str, str],
+    url: str = "",
+    crawled: str = "",
 ) -> str:
     """The text of a page from its HTTP body; ``notes`` gets what ``main_content`` notes.
 
@@ -506,7 +515,7 @@ def page_text(
         raise NotADocument("http.mime")
     charset = charset_of(content_type)
     if kind == "html":
-        text = main_content(payload, extractor, charset, notes)
+        text = main_content(payload, extractor, charset, notes, url, crawled)
     else:
         text, notes["charset"] = decode(payload, charset)
         text = clean(text)
