@@ -93,7 +93,9 @@ def _groups(pages: Sequence[GoldPage]) -> dict[str, list[int]]:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("gold", type=Path, nargs="?", default=SHARED / "html-gold", help="folder of pages with gold text")
+    parser.add_argument(
+        "gold", type=Path, nargs="?", default=SHARED / "html-gold", help="folder of pages with gold text"
+    )
     parser.add_argument("--only", nargs="+", choices=PEERS, default=list(PEERS), help="extractors to run")
     given = parser.parse_args()
     pages = read_gold(given.gold)
@@ -115,7 +117,10 @@ def main() -> None:
     for measure in ("f1", "precision", "recall"):
         print(f"\n{measure:22} {'pages':>6}" + "".join(f"{name[:11]:>13}" for name in found))
         for group, members in groups.items():
-            line = [getattr(score([pages[k] for k in members], [texts[k] for k in members]), measure) for texts in found.values()]
+            line = [
+                getattr(score([pages[k] for k in members], [texts[k] for k in members]), measure)
+                for texts in found.values()
+            ]
             print(f"{group:22} {len(members):6}" + "".join(f"{one:13.3f}" for one in line))
 
 

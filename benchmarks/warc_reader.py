@@ -64,7 +64,7 @@ def by_warcio(paths: list[Path]) -> int:
     return count
 
 
-def records(paths: list[Path], extractor: str = "resiliparse") -> Iterator[Record]:
+def records(paths: list[Path], extractor: str = "corpusmill") -> Iterator[Record]:
     """All records of the files, by our reader."""
     source = Warc.model_validate({"name": "x", "paths": ["x"], "extractor": extractor})
     for path in paths:
@@ -98,6 +98,7 @@ def main() -> None:
         "FastWARC": lambda: by_fastwarc(paths),
         "our reader": lambda: by_us(paths),
         "warcio": lambda: by_warcio(paths),
+        "our reader + corpusmill": lambda: with_text(paths, "corpusmill"),
         "our reader + resiliparse": lambda: with_text(paths, "resiliparse"),
         "our reader + trafilatura": lambda: with_text(paths, "trafilatura"),
     }

@@ -54,7 +54,7 @@ MEANINGS: Mapping[str, str] = {
     "PiiSettings.entities": "what is looked for",
     "PiiSettings.min_score": "how sure a recognizer must be",
     "Alarms.action": "`stop`: the run ends with exit code 1; `warn`: it says so and goes on",
-    "Warc.extractor": "what takes the main content from HTML; trafilatura is slower and stricter",
+    "Warc.extractor": "what takes the main content from HTML; `corpusmill` is ours, `everything` is all visible text",
 }
 """What the models do not say themselves of a key."""
 

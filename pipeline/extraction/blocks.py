@@ -160,9 +160,9 @@ def cut(
                 link_end = max(link_end, end[node])
                 if not broken:
                     counts[blocks - 1, LINKS] += 1
-            elif kind == _B or kind == _STRONG:
+            elif kind in (_B, _STRONG):
                 strong_end = max(strong_end, end[node])
-            elif kind == _EM or kind == _I:
+            elif kind in (_EM, _I):
                 mark_end = max(mark_end, end[node])
             node += 1
             continue

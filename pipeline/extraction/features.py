@@ -38,9 +38,7 @@ CONTAINERS: Final = (
     *"div p li h1 h2 h3 h4 h5 h6 td th dt dd blockquote pre figcaption button section article header footer".split(),
     *"nav aside main form summary caption body address legend".split(),
 )
-CONTAINER_CODE: Final = np.array(
-    [CONTAINERS.index(name) + 1 if name in CONTAINERS else 0 for name in TAGS], np.float32
-)
+CONTAINER_CODE: Final = np.array([CONTAINERS.index(name) + 1 if name in CONTAINERS else 0 for name in TAGS], np.float32)
 AROUND: Final = (
     *"nav header footer aside article main section table ul ol dl form figure blockquote pre a button p h1 h2 h3".split(),
     *"details td li iframe".split(),
@@ -91,7 +89,9 @@ NAMES: Final = names()
 COUNT: Final = len(NAMES)
 _N_HINTS: Final = len(HINTS)
 _N_AROUND: Final = len(AROUND)
-PAGE_HINTS: Final = np.array([HINTS.index(one) for one in "article main forum product comment review price date".split()])
+PAGE_HINTS: Final = np.array(
+    [HINTS.index(one) for one in "article main forum product comment review price date".split()]
+)
 
 
 @njit(cache=True)
@@ -178,7 +178,7 @@ def describe(
                 at += 1
         elif kind == _IMG:
             image_count += 1
-        elif kind == _INPUT or kind == _BUTTON:
+        elif kind in (_INPUT, _BUTTON):
             input_count += 1
         elif kind == _P:
             paragraphs += 1

@@ -41,9 +41,10 @@ def log_odds(rows: Array, forest: Forest) -> Array:
             node = np.int64(0)
             while node >= 0:
                 at = root + node
-                if rows[row, forest.feature[at]] <= forest.threshold[at]:
-                    node = np.int64(forest.left[at])
-                else:
-                    node = np.int64(forest.right[at])
+                node = (
+                    np.int64(forest.left[at])
+                    if rows[row, forest.feature[at]] <= forest.threshold[at]
+                    else np.int64(forest.right[at])
+                )
             out[row] += forest.values[leaves - node - 1]
     return out

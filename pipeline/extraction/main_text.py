@@ -35,6 +35,7 @@ _TITLE_WORDS: Final = 64
 _NOSCRIPT: Final = re.compile(rb"<noscript[\s>]", re.IGNORECASE)
 _NOSCRIPT_END: Final = re.compile(rb"</noscript", re.IGNORECASE)
 _MUCH_NOSCRIPT: Final = 2_000
+_BYTES_A_WORD: Final = 8
 
 
 class Page(NamedTuple):
@@ -57,9 +58,8 @@ class Model(NamedTuple):
     second: Forest
 
 
-def main_text(html: bytes) -> str:
-    """The main text of a page in UTF-8; empty where nothing seems worth it. Never raises, and time is linear in bytes."""
-    page = read(html)
+def main_text(page: Page) -> str:
+    """The main text of a page; empty where it has no text."""
     if not len(page.words):
         return ""
     likely = judge(page)
@@ -67,14 +67,13 @@ def main_text(html: bytes) -> str:
     return write(page, likely >= limit)
 
 
-def everything(html: bytes) -> str:
-    """All text that a page in UTF-8 shows, navigation and all."""
-    page = read(html)
+def everything(page: Page) -> str:
+    """All text that a page shows, navigation and all."""
     return write(page, np.ones(len(page.words), np.bool_))
 
 
 def read(html: bytes) -> Page:
-    """Parse a page, cut it into blocks and describe them."""
+    """Parse a page in UTF-8, cut it into blocks and describe them. Never raises; time is linear in bytes."""
     tree, blocks = _as_shown(html)
     blocks = Blocks(*(one[:MAX_BLOCKS] for one in blocks))
     source = np.frombuffer(tree.source, np.uint8)
@@ -115,22 +114,23 @@ def _as_shown(html: bytes) -> tuple[Tree, Blocks]:
     """A page as browsers show it; as they do without scripts where that shows much more (forums that draw themselves)."""
     tree = parse(html)
     blocks = _cut(tree)
-    if _has_much_noscript(html):
+    shown = blocks.counts[:, WORDS].sum()
+    if _noscript_bytes(html) > max(_MUCH_NOSCRIPT, _BYTES_A_WORD * shown):
         unscripted = parse(html, scripting=False)
         other = _cut(unscripted)
-        if other.counts[:, WORDS].sum() > 1.5 * blocks.counts[:, WORDS].sum():
+        if other.counts[:, WORDS].sum() > 1.5 * shown:
             return unscripted, other
     return tree, blocks
 
 
-def _has_much_noscript(html: bytes) -> bool:
-    at = 0
+def _noscript_bytes(html: bytes) -> int:
+    """How much of a page stands in ``noscript``."""
+    size = at = 0
     while found := _NOSCRIPT.search(html, at):
         end = _NOSCRIPT_END.search(html, found.end())
         at = end.end() if end else len(html)
-        if at - found.end() > _MUCH_NOSCRIPT:
-            return True
-    return False
+        size += at - found.end()
+    return size
 
 
 def _cut(tree: Tree) -> Blocks:
@@ -174,6 +174,4 @@ def write(page: Page, kept: Array) -> str:
 @cache
 def _model() -> Model:
     with np.load(MODEL, allow_pickle=False) as stored:
-        return Model(
-            *(Forest(*(stored[f"{stage}_{name}"] for name in Forest._fields)) for stage in Model._fields)
-        )
+        return Model(*(Forest(*(stored[f"{stage}_{name}"] for name in Forest._fields)) for stage in Model._fields))

@@ -13,7 +13,7 @@ from pipeline.extraction.markup import tag
 Array = NDArray[Any]
 
 _BR, _LI, _OL, _TD, _TH, _TR, _PRE, _LISTING, _TABLE, _DT, _DD = (
-    tag(name) for name in "br li ol td th tr pre listing table dt dd".split()
+    tag(name) for name in ["br", "li", "ol", "td", "th", "tr", "pre", "listing", "table", "dt", "dd"]
 )
 _ROW_BLOCKS: Final = 40
 """Blocks of a table row beyond which it is layout and no row."""
@@ -22,7 +22,15 @@ _ROW_BYTES: Final = 600
 
 @njit(cache=True)
 def render(
-    tag_of: Array, parent: Array, start: Array, stop: Array, text: Array, first: Array, container: Array, stops: Array, kept: Array
+    tag_of: Array,
+    parent: Array,
+    start: Array,
+    stop: Array,
+    text: Array,
+    first: Array,
+    container: Array,
+    stops: Array,
+    kept: Array,
 ) -> Array:
     """uint8: the text of the blocks that are ``kept`` (bool[b]), in UTF-8.
 
@@ -55,7 +63,7 @@ def render(
                 if item < 0 and cell < 0:
                     item = node
                     items = parent[node]
-            elif kind == _TD or kind == _TH:
+            elif kind in (_TD, _TH):
                 if cell < 0:
                     cell = node
             elif kind == _TR:
@@ -64,7 +72,7 @@ def render(
             elif kind == _TABLE:
                 if table < 0:
                     table = node
-            elif kind == _PRE or kind == _LISTING:
+            elif kind in (_PRE, _LISTING):
                 verbatim = node
             node = parent[node]
         if row >= 0 and stop[row] - start[row] > _ROW_BYTES:
