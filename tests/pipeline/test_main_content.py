@@ -38,7 +38,7 @@ def test_main_content_of_bytes_and_text_by_every_extractor():
         "<h1>Heading</h1>"
         + "".join(
             f"<p>Sentence {k} of the article, long and different from the others ({k * 7}), goes on until it is as long as "
-            "those that people write when they have something to say, and then it ends with a full stop.</p>"
+            "those that people write when they have something to say, which is longer than two hundred characters; then it ends.</p>"
             for k in range(6)
         )
         + "</article></main></body></html>"
@@ -60,6 +60,12 @@ def test_text_is_free_of_controls_and_surrogates():
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", text)
     assert text.encode()
     assert clean("a\r\nb\rc\0\td") == "a\nb\nc\td"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled():
+    """What is compiled on first use is compiled before anything is timed."""
+    main_content("<title>A page</title><p>of words and <a href=/>links</a></p>")
 
 
 COUNT = 100_000
@@ -292,11 +298,10 @@ def test_pages_that_draw_themselves_are_read_without_scripts():
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from([one.replace("_", " ") for one in MARKUP]), max_size=60))
 def test_any_markup_has_a_text_and_the_same_each_time(pieces: list[str]):
-    html = "".join(pieces) + "<script>hidden()</script>"
-    text = main_content(html, "everything")
-    assert text == main_content(html.encode(), "everything")
-    if "<script>" not in pieces and "</script>" not in pieces and "<!-- " not in pieces:
-        assert "hidden()" not in main_content(html)
+    html = "".join(pieces)
+    assert main_content(html, "everything") == main_content(html.encode(), "everything")
+    whole = [piece for piece in pieces if piece not in ("<td", "<", "</", "'", '"', "<!-- ", "</script>", "<title>")]
+    assert "hidden()" not in main_content("<script>hidden()</script>".join(whole), "everything")
 
 
 @given(st.lists(st.tuples(st.floats(0, 1, width=32), st.integers(1, 50)), min_size=1, max_size=8))
