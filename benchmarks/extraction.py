@@ -76,6 +76,7 @@ def timed(name: str, pages: Sequence[GoldPage]) -> tuple[list[str], list[float],
         texts.append(text)
         if k % 50 == 0:
             print(f"\r{name}: {k} of {len(pages)}", end="\033[K", file=sys.stderr, flush=True)
+    print("\r\033[K", end="", file=sys.stderr, flush=True)
     return texts, times, failed
 
 
@@ -104,13 +105,13 @@ def main() -> None:
     found: dict[str, list[str]] = {}
     for name in given.only:
         if name == "readability" and importlib.util.find_spec("readability") is None:
-            print("\r\033[Kreadability: not installed (pip install readability-lxml)")
+            print("readability: not installed (pip install readability-lxml)")
             continue
         found[name], times, failed = timed(name, pages)
         result = score(pages, found[name])
         precision, recall, f1 = result.snippets()
         print(
-            f"\r\033[K{name:22} {result.precision:.3f} {result.recall:.3f} {result.f1:.3f}   {precision:.3f} {recall:.3f} "
+            f"{name:22} {result.precision:.3f} {result.recall:.3f} {result.f1:.3f}   {precision:.3f} {recall:.3f} "
             f"{f1:.3f}        {np.mean(times):6.2f} {np.percentile(times, 99):6.1f} {failed:7} "
             f"{sum(not text for text in found[name]):6}"
         )

@@ -9,6 +9,10 @@ Training data are pages with gold text. Blocks are labelled with the share of th
 aligning the words of both in order (runs of words win over strays), and what the gold has in another order by 4-grams;
 on pages with snippets only the blocks that hold one are labelled. A block weighs as much as its words do in its page's
 F1. The second forest learns from judgements of the first one that were made by folds which had not seen the page's site.
+
+On the gold sets of wcxb, scrapinghub, newspaper and readability (1,000 pages with whole texts) and of trafilatura (341 with
+snippets) cross-validated F1 is 0.875 (wcxb 0.869), of snippets 0.943. The same pages' scores after training on all of them
+(0.94, 0.99) mean nothing.
 """
 
 from __future__ import annotations
