@@ -25,6 +25,7 @@ from filters.pii import PiiSettings
 from pipeline.recipe import Alarms, Dedup, Limits, Near, Recipe, Sentence, Shards, parse_size
 from pipeline.recipe_file import DEFAULT_CHAINS
 from pipeline.sources.catalog import KINDS
+from pipeline.sources.selection import Links
 from pipeline.sources.source import Source
 from tokenizer.bpe import TokenizerSettings
 
@@ -55,6 +56,7 @@ MEANINGS: Mapping[str, str] = {
     "PiiSettings.min_score": "how sure a recognizer must be",
     "Alarms.action": "`stop`: the run ends with exit code 1; `warn`: it says so and goes on",
     "Warc.extractor": "what takes the main content from HTML; `corpusmill` is ours, `everything` is all visible text",
+    "CommonCrawl.extractor": "as for `warc`",
 }
 """What the models do not say themselves of a key."""
 
@@ -110,6 +112,7 @@ def recipe_page() -> str:
         "A list; every entry is one source. The name of a source is the name of its folder in the output.",
         _table(Source),
         *(part for kind in KINDS.values() for part in _kind(kind)),
+        *_section("select", Links),
         "## filters",
         _filters(),
         *_section("dedup", Dedup),

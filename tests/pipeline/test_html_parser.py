@@ -363,12 +363,12 @@ def by_us(page: bytes) -> list[tuple[tuple[str, ...], str]]:
 def test_real_pages_are_read_as_by_lexbor():
     """On all 1,370 pages the text is the same to the letter; 99.9 % of the words are in the same blocks.
 
-    The suite takes every eighth page. Between texts that a comment divides no word ends here.
+    The suite takes every sixteenth page. Between texts that a comment divides no word ends here.
     """
     equal = total = alike = pages = 0
     for path in sorted(GOLD.glob("*.warc.gz")):
         for number, record in enumerate(ArchiveIterator(path.open("rb"), record_types=WarcRecordType.response)):
-            if number % 8 or record.content_length > 1 << 20:
+            if number % 16 or record.content_length > 1 << 20:
                 continue
             page = decode(record.reader.read())[0].encode("utf-8", "replace")
             tree = parse(page)
@@ -381,6 +381,6 @@ def test_real_pages_are_read_as_by_lexbor():
             counts = [Counter((path, word) for path, text in one for word in text.split()) for one in (theirs, ours)]
             alike += (counts[0] & counts[1]).total()
             total += max(counts[0].total(), counts[1].total())
-    assert pages > 130
+    assert pages > 65
     assert equal / pages > 0.995
     assert alike / total > 0.995
