@@ -54,7 +54,7 @@ MEANINGS: Mapping[str, str] = {
     "Near.bands": "bands of a signature; two documents are compared when one band is equal in both",
     "Near.rows": "values in a band; a signature has `bands` × `rows` values",
     "Alarms.action": "`stop`: the run ends with exit code 1; `warn`: it says so and goes on",
-    "Warc.extractor": "what takes the main content from HTML; trafilatura is slower and stricter",
+    "Warc.extractor": "what takes the main content from HTML; `corpusmill` is ours, `everything` is all visible text",
     "CommonCrawl.extractor": "as for `warc`",
 }
 """What the models do not say themselves of a key."""

@@ -16,7 +16,7 @@ from pipeline.recipe import Recipe
 FORMAT = 1
 
 MATTERING = (
-    "corpusmill", "apache-beam", "datasketch", "fasttext", "kenlm", "numpy", "presidio-analyzer",
+    "corpusmill", "apache-beam", "datasketch", "fasttext", "justext", "kenlm", "numpy", "presidio-analyzer",
     "pyarrow", "regex", "resiliparse", "tiktoken", "tokenizers", "trafilatura", "warcio",
 )  # fmt: skip
 """Packages whose version may change the output."""

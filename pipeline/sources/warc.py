@@ -92,7 +92,7 @@ class Warc(Pages):
     """Pages of web crawls. Text is the main content of HTML pages, or all of plain text ones."""
 
     kind: Literal["warc"] = "warc"
-    extractor: Extractor = "resiliparse"
+    extractor: Extractor = "corpusmill"
 
     default_chain: ClassVar[str] = "web"
     reads: ClassVar[str] = (

@@ -8,13 +8,15 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.extraction import context
 from pipeline.extraction.affordable import affordable
-from pipeline.extraction.main_content import clean, main_content
+from pipeline.extraction.main_content import Extractor, clean, main_content
 from pipeline.sources.source import FilePart
 from pipeline.sources.warc import Warc
 
@@ -27,22 +29,29 @@ HTML = (
 ).encode()
 
 
-def test_main_content_of_bytes_and_text_by_both_extractors():
+EXTRACTORS: tuple[Extractor, ...] = ("corpusmill", "resiliparse", "trafilatura", "justext")
+
+
+def test_main_content_of_bytes_and_text_by_every_extractor():
     html = "<html><head><title>no</title><script>no()</script></head><body><nav><a href=/>no</a></nav><main><article>"
     html += (
         "<h1>Heading</h1>"
         + "".join(
-            f"<p>Sentence {k} of the article, long and different from the others ({k * 7}).</p>" for k in range(6)
+            f"<p>Sentence {k} of the article, long and different from the others ({k * 7}), goes on until it is as long as "
+            "those that people write when they have something to say, which is longer than two hundred characters; then it ends.</p>"
+            for k in range(6)
         )
         + "</article></main></body></html>"
     )
     notes: dict[str, str] = {}
-    for extractor in ("resiliparse", "trafilatura"):
+    for extractor in EXTRACTORS:
         text = main_content(html.encode(), extractor, "", notes)
         assert text == main_content(html, extractor)
         assert text.count("of the article, long and") == 6
         assert "no" not in text.split()
-    assert notes == {"charset": "utf-8", "title": "Heading"}
+    assert notes["charset"] == "utf-8"
+    assert "no" in main_content(html, "everything").split()
+    assert "no()" not in main_content(html, "everything")
 
 
 def test_text_is_free_of_controls_and_surrogates():
@@ -51,6 +60,12 @@ def test_text_is_free_of_controls_and_surrogates():
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", text)
     assert text.encode()
     assert clean("a\r\nb\rc\0\td") == "a\nb\nc\td"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled():
+    """What is compiled on first use is compiled before anything is timed."""
+    main_content("<title>A page</title><p>of words and <a href=/>links</a></p>")
 
 
 COUNT = 100_000
@@ -84,6 +99,13 @@ def test_hostile_markup_takes_bounded_time(name: str):
     assert time.process_time() - began < 5
 
 
+@pytest.mark.parametrize("name", ["nested", "formatting left open", "options", "tables"])
+def test_hostile_markup_by_resiliparse(name: str):
+    began = time.process_time()
+    main_content(HOSTILE[name], "resiliparse")
+    assert time.process_time() - began < 5
+
+
 @pytest.mark.parametrize("name", ["nested", "formatting left open", "attributes by slashes", "tables"])
 def test_hostile_markup_by_trafilatura(name: str):
     began = time.process_time()
@@ -93,9 +115,14 @@ def test_hostile_markup_by_trafilatura(name: str):
 
 def test_what_a_page_was_cut_to_is_noted():
     notes: dict[str, str] = {}
-    text = main_content(("<p>kept words</p>" + "<div>" * COUNT + "lost").encode(), notes=notes)
-    assert text == "kept words"
+    page = ("<p>kept words</p>" + "<div>" * COUNT + "lost").encode()
+    assert main_content(page, "resiliparse", notes=notes) == "kept words"
     assert 0 < int(notes["cut"]) < 5 * COUNT
+    notes = {}
+    assert main_content(page, notes=notes).startswith("kept words")  # ours takes any depth
+    assert "cut" not in notes
+    main_content(b"<p>" + b"word " * 2_000_000, notes=notes)
+    assert int(notes["cut"]) == 8 << 20
 
 
 MARKUP = [
@@ -144,25 +171,146 @@ def f1(found: str, gold: str) -> float:
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="no shared data")
-def test_gold_pages_are_extracted_as_well_as_the_library_can():
-    """Word F1 of resiliparse's main content was 0.80 on wcxb and 0.92 on scrapinghub when its options were chosen."""
-    for corpus, floor in (("wcxb", 0.77), ("scrapinghub", 0.90)):
+def test_gold_pages_are_extracted_better_than_by_resiliparse():
+    """On pages of the gold sets, every seventh of a file; by cross-validation F1 is 0.06 above resiliparse's."""
+    scores: dict[str, list[float]] = {"corpusmill": [], "resiliparse": []}
+    for corpus, warc in (("wcxb", 1), ("scrapinghub", 0)):
         rows = (
             zstandard.ZstdDecompressor().stream_reader((GOLD / f"gold-{corpus}.jsonl.zst").read_bytes()).read().decode()
         )
         gold = {row["record_id"].strip("<>"): row["text"] for row in map(json.loads, rows.strip().split("\n"))}
-        path = GOLD / f"{corpus}-00000.warc.gz"
+        path = GOLD / f"{corpus}-0000{warc}.warc.gz"
         size = path.stat().st_size
-        scores = []
-        for record in Warc(name="x", paths=("x",)).read(FilePart(str(path), "x", 0, size, size), 64 << 20):
-            if record.metadata["record_id"] in gold and len(scores) < 150:
+        for extractor, found in scores.items():
+            source = Warc.model_validate({"name": "x", "paths": ["x"], "extractor": extractor})
+            records = source.read(FilePart(str(path), "x", 0, size, size), 64 << 20)
+            pages = [record for record in records if record.metadata.get("record_id") in gold]
+            for record in pages[::2]:
                 assert record.text is not None
                 try:
                     text = record.text()
                 except Exception as outcome:  # noqa: BLE001 - an empty page scores nothing
                     assert str(outcome) == "extraction.empty"
                     text = ""
-                scores.append(f1(text, gold[record.metadata["record_id"]]))
-                assert "cut" not in record.metadata
-        assert len(scores) > 100
-        assert sum(scores) / len(scores) > floor
+                found.append(f1(text, gold[record.metadata["record_id"]]))
+    means = {extractor: sum(found) / len(found) for extractor, found in scores.items()}
+    assert len(scores["corpusmill"]) > 140
+    assert means["corpusmill"] > means["resiliparse"] + 0.03, means
+    assert means["corpusmill"] > 0.86, means
+
+
+MENU = (
+    "<ul class=menu>"
+    + "".join(f"<li><a href=/{one}>{one}</a></li>" for one in ["Home", "Shop", "About", "Contact"])
+    + "</ul>"
+)
+FOOTER = "<footer><p>© 2024 Example. <a href=/terms>Terms</a> <a href=/privacy>Privacy</a></p></footer>"
+
+
+def page(body: str, title: str = "A page") -> str:
+    return (
+        f"<!DOCTYPE html><html><head><title>{title}</title><style>.x{{}}</style></head><body><header><nav>{MENU}</nav>"
+        f"</header><main>{body}</main><script>var hidden = 'tracking';</script>{FOOTER}</body></html>"
+    )
+
+
+PROSE = (
+    "The council voted on Tuesday to rebuild the old bridge, which has carried traffic over the river since 1931 and was "
+    "closed last winter after engineers found cracks in two of its piers. "
+)
+CODE = "def double(number):\n    # twice\n    return 2 * number\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        (f"<article><h1>Bridge to be rebuilt</h1><p>{PROSE}</p><p>{PROSE[::-1]}</p></article>", [PROSE.strip()]),
+        (
+            "<div class=thread>"
+            + "".join(
+                f"<div class=post><div class=author><a href=/u/{k}>user{k}</a></div><div class=message>Reply {k}: {PROSE}</div>"
+                "</div>"
+                for k in range(5)
+            )
+            + "</div>",
+            [f"Reply {k}: The council voted" for k in range(5)],
+        ),
+        (
+            f"<div class=product><h1>Walnut desk</h1><div class=description><p>{PROSE}</p></div><ul><li>Height 74 cm</li>"
+            f"<li>Solid walnut top</li></ul></div><div class=description><p>{PROSE * 2}</p></div>",
+            [PROSE.strip()],
+        ),
+        (
+            f"<h1>Doubling numbers</h1><p>{PROSE}</p><p>{PROSE}</p><pre><code>{CODE}</code></pre><p>{PROSE * 2}</p>",
+            [CODE.strip()],
+        ),
+        (
+            f"<article><h1>Population</h1><p>{PROSE}</p><p>{PROSE * 2}</p><table><tr><th>Year<th>People<tr><td>1931<td>12 400"
+            f"<tr><td>2024<td>31 250</table><p>{PROSE}</p></article>",
+            ["Year | People\n1931 | 12 400\n2024 | 31 250"],
+        ),
+    ],
+    ids=["short article", "forum", "product", "documentation", "table"],
+)
+def test_pages_keep_what_they_are_for_and_no_more(body: str, wanted: list[str]):
+    text = main_content(page(body))
+    for one in wanted:
+        assert one in text
+    for boilerplate in ("Shop", "Contact", "Privacy", "tracking"):
+        assert boilerplate not in text
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "市政府周二宣布，将在明年春季重建这座建于1931年的老桥，因为工程师去年冬天在两个桥墩上发现了裂缝。",
+        "市は火曜日、昨年の冬に橋脚二本でひび割れが見つかった古い橋を、来年の春に架け替えると発表した。",
+        "أعلن المجلس يوم الثلاثاء أنه سيعيد بناء الجسر القديم الذي أغلق الشتاء الماضي بعد العثور على شقوق في اثنين من أعمدته.",
+        "สภาเมืองประกาศเมื่อวันอังคารว่าจะสร้างสะพานเก่าขึ้นใหม่หลังจากวิศวกรพบรอยร้าวที่เสาสองต้นเมื่อฤดูหนาวที่แล้ว",
+        "Городской совет во вторник решил перестроить старый мост, закрытый прошлой зимой после того, как нашли трещины.",
+    ],
+    ids=["Chinese", "Japanese", "Arabic", "Thai", "Russian"],
+)
+def test_pages_in_scripts_without_spaces_or_capitals(sentence: str):
+    paragraphs = "".join(f"<p>{k} {sentence * 3}</p>" for k in range(5))
+    text = main_content(page(f"<article><h1>{sentence[:12]}</h1>{paragraphs}</article>"))
+    assert text.count(sentence) == 15
+    assert "Contact" not in text
+
+
+def test_rendering_keeps_lists_breaks_code_and_rows():
+    html = (
+        "<p>One <b>bold</b>\n  word&nbsp;here<br>next line</p><ul><li>first<li><p>second</p><p>its second paragraph</p></ul>"
+        f"<ol><li>a<li>b</ol><pre>{CODE}</pre><h2>Heading</h2>text<table><tr><td>1<td>2<tr><td>3<td>4</table><p>end"
+    )
+    assert main_content(html, "everything") == (
+        "One bold word here\nnext line\n\n- first\n- second\nits second paragraph\n\n1. a\n2. b\n\n"
+        f"{CODE.rstrip()}\n\nHeading\n\ntext\n\n1 | 2\n3 | 4\n\nend"
+    )
+
+
+def test_pages_that_draw_themselves_are_read_without_scripts():
+    posts = "".join(f"<div class=post><p>Post {k}. {PROSE}</p></div>" for k in range(10))
+    text = main_content(f"<html><body><div id=app>Loading</div><noscript>{posts}</noscript></body></html>")
+    assert text.count("The council voted") == 10
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from([one.replace("_", " ") for one in MARKUP]), max_size=60))
+def test_any_markup_has_a_text_and_the_same_each_time(pieces: list[str]):
+    html = "".join(pieces)
+    assert main_content(html, "everything") == main_content(html.encode(), "everything")
+    whole = [piece for piece in pieces if piece not in ("<td", "<", "</", "'", '"', "<!-- ", "</script>", "<title>")]
+    assert "hidden()" not in main_content("<script>hidden()</script>".join(whole), "everything")
+
+
+@given(st.lists(st.tuples(st.floats(0, 1, width=32), st.integers(1, 50)), min_size=1, max_size=8))
+def test_the_bar_gives_the_best_f1_to_be_expected(blocks: list[tuple[float, int]]):
+    likely = np.array([one for one, _ in blocks], np.float32)
+    words = np.array([one for _, one in blocks], np.float32)
+    expected = float((likely * words).sum()) + 1e-9
+    best = max(
+        2 * float((likely * words)[chosen].sum()) / (float(words[chosen].sum()) + expected)
+        for chosen in (likely >= limit for limit in likely)
+    )
+    assert context.bar(likely, words)[1] == pytest.approx(best, abs=1e-5)
