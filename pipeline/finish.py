@@ -21,7 +21,7 @@ from pipeline.dedup.removal import Cutter, removals
 from pipeline.layout import Layout
 from pipeline.prepare import RECORD_MASK, WORKER, Batch, describe, of_failures
 from pipeline.recipe import Recipe
-from pipeline.stage import Commit, Item, Part, Stage, committed, output
+from pipeline.stage import Commit, Item, Part, Stage, WholeCoder, committed, output
 from tokenizer import bpe
 
 
@@ -33,6 +33,9 @@ class Finished(Batch):
     """Of its tables: SOURCE/SPLIT-PART.parquet, as in ``filtered/``."""
     evidence: list[Duplicate] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+
+
+beam.coders.registry.register_coder(Finished, WholeCoder)
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,15 @@ class Finish(Stage):
         return found
 
     def transform(self, items: beam.PCollection) -> beam.PCollection:
-        batches = items | "load and drop duplicates" >> beam.ParDo(_Load(self.recipe, self.layout))
+        batches = items | "load and drop duplicates" >> beam.ParDo(_Load(self.recipe, self.layout)).with_output_types(
+            Finished
+        )
         if self.recipe.dedup and (self.recipe.dedup.sentence or self.recipe.dedup.decontaminate):
-            batches |= "cut repeated spans" >> beam.ParDo(_Cut(self.recipe, self.layout))
+            batches |= "cut repeated spans" >> beam.ParDo(_Cut(self.recipe, self.layout)).with_output_types(Finished)
         if self.recipe.pii:
-            batches |= "remove personal data" >> beam.ParDo(_RemovePersonalData(self.recipe.pii))
+            batches |= "remove personal data" >> beam.ParDo(_RemovePersonalData(self.recipe.pii)).with_output_types(
+                Finished
+            )
         return (
             batches
             | "write" >> beam.ParDo(_Write(self.recipe, self.layout, self.sample_rate))
