@@ -34,9 +34,10 @@ SCRIPTS: Final = {
     "datasketch": _READ
     + """
 from datasketch import MinHash, MinHashLSH
+empty = MinHash(num_perm=112)
 index = MinHashLSH(num_perm=112, params=(14, 8))
 for place, text in enumerate(texts()):
-    made = MinHash(num_perm=112)
+    made = empty.copy()
     made.update_batch([one.encode() for one in shingles(text)])
     like = index.query(made)
     if like:
