@@ -17,13 +17,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from tokenizer import bpe
+from tokenizer import bpe, words
 from tokenizer.encode import Encoder
+from tokenizer.splits import Pretokenizer
 
 
 def read(path: Path) -> Iterator[str]:
@@ -73,7 +75,7 @@ def main() -> None:
     parser.add_argument("path", nargs="?", type=Path, default=Path(os.__file__).parent)
     parser.add_argument("--megabytes", type=float, default=20)
     parser.add_argument("--vocabulary", type=int, default=32_000)
-    parser.add_argument("--pretokenizer", choices=list(bpe.SPLITS), default="gpt4")
+    parser.add_argument("--pretokenizer", choices=get_args(Pretokenizer), default="gpt4")
     options = parser.parse_args()
 
     texts = limited(read(options.path), int(options.megabytes * 1e6))
@@ -82,7 +84,7 @@ def main() -> None:
         parser.error(f"no texts in {options.path}")
     settings = bpe.TokenizerSettings(vocab_size=options.vocabulary, pretokenizer=options.pretokenizer)
     started = time.process_time()
-    tokenizer = bpe.train(texts, settings)
+    tokenizer = bpe.train(words.table(words.count_words(texts, settings.pattern), settings.distinct), settings)
     print(f"{len(texts)} texts, {megabytes:.1f} MB; trained in {time.process_time() - started:.1f} s of CPU")
     started = time.process_time()
     encoder = Encoder(bpe.to_text(tokenizer))

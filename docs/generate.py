@@ -26,6 +26,7 @@ from pipeline.dedup.settings import Benchmark, Boilerplate, Decontaminate, Dedup
 from pipeline.recipe import Alarms, Limits, Recipe, Shards, parse_size
 from pipeline.recipe_file import DEFAULT_CHAINS
 from pipeline.sources.catalog import KINDS
+from pipeline.sources.selection import Links
 from pipeline.sources.source import Source
 from tokenizer.bpe import TokenizerSettings
 
@@ -56,6 +57,7 @@ MEANINGS: Mapping[str, str] = {
     "PiiSettings.min_score": "how sure a recognizer must be",
     "Alarms.action": "`stop`: the run ends with exit code 1; `warn`: it says so and goes on",
     "Warc.extractor": "what takes the main content from HTML; trafilatura is slower and stricter",
+    "CommonCrawl.extractor": "as for `warc`",
 }
 """What the models do not say themselves of a key."""
 
@@ -111,6 +113,7 @@ def recipe_page() -> str:
         "A list; every entry is one source. The name of a source is the name of its folder in the output.",
         _table(Source),
         *(part for kind in KINDS.values() for part in _kind(kind)),
+        *_section("select", Links),
         "## filters",
         _filters(),
         *_section("dedup", Dedup),

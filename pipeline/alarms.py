@@ -14,8 +14,8 @@ class Implausible(Exception):  # noqa: N818
     """A source or a dedup level removed more than its band allows."""
 
 
-NOT_DOCUMENTS = ("warc.", "http.")
-"""Reasons that say that a record was no document to begin with: they are no sign of a wrong rule."""
+NOT_DOCUMENTS = ("warc.", "http.", "links.")
+"""Reasons that say that a record was no document to begin with, or not asked for: they are no sign of a wrong rule."""
 
 DOCUMENT_STAGES = {"dedup-exact": "exact", "dedup-url": "url", "dedup-decide-near": "near"}
 """Stages that decide on whole documents, and the level that each decides: they are looked at before text is read again."""

@@ -11,15 +11,18 @@ from filters.filter import Judge
 from pipeline import files, plan
 from pipeline.dedup import benchmarks, reference
 from pipeline.recipe import Recipe
-from tokenizer import bpe
+from tokenizer.encode import encoder_of
 
 
 def problems(recipe: Recipe) -> Iterator[str]:
     """Models that are missing or don't load, sources without files, a tokenizer.json that can't be used."""
     for source in recipe.sources:
         try:
-            if not any(files.find(pattern) for pattern in source.paths):
+            if not source.find():
                 yield f"source {source.name!r}: no file matches {', '.join(source.paths)}"
+            besides = source.reads_besides()
+            if besides and not any(files.find(pattern) for pattern in besides):
+                yield f"source {source.name!r}: no file matches {', '.join(besides)}"
         except OSError as error:
             yield f"source {source.name!r}: {error}"
     if recipe.dedup:
@@ -41,7 +44,8 @@ def problems(recipe: Recipe) -> Iterator[str]:
                     yield f"filters.{name}.{filter_.name}: {error}"
     if recipe.tokenizer and recipe.tokenizer.path:
         try:
-            bpe.load(recipe.tokenizer.path)
+            with files.open_read(recipe.tokenizer.path) as stream:
+                encoder_of(stream.read())
         except (OSError, ValueError) as error:
             yield f"tokenizer.path: {error}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -16,10 +16,12 @@ from rich.text import Text
 from pipeline.explain import Explanation
 from pipeline.layout import Layout
 from pipeline.terminal import shown, visible
+from tokenizer.mixture import MANY_EPOCHS, Share
 
 if TYPE_CHECKING:  # showing a document needs no Beam
     from pipeline.runners.runner import Watcher
     from pipeline.stage import Item, Stage
+    from pipeline.trace import Traced
 
 TOP_REASONS = 8
 SHOWN_TEXT = 600
@@ -185,3 +187,48 @@ def _proof(proof: Mapping[str, Any]) -> str:
     where = f"document {proof['kept_number']} of {corpus} {name}".strip() if corpus else name
     later = f" (which was removed too: {proof['kept_gone']})" if proof["kept_gone"] else ""
     return f"[bold]{level}[/]{similarity}{span}\n  stays in {where}{later}"
+
+
+def traced(found: Traced) -> Group:
+    """A token in its text, above the story of its document."""
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("shard", shown(found.shard))
+    facts.add_row("row", f"{found.row:,} of {found.tokens:,} tokens")
+    if found.token is None:
+        return Group(facts, explanation(found.explanation))
+    facts.add_row("token", f"{found.token:,}: id {found.token_id} [bold]{shown(repr(found.spelled))}[/]")
+    text = Text("…")
+    text.append(visible(found.before), style="dim")
+    text.append(visible(found.spelled), style="bold reverse")
+    text.append(visible(found.after), style="dim")
+    return Group(facts, "", text.append("…"), "", explanation(found.explanation))
+
+
+def shards(made: Mapping[str, Any], shares: Sequence[Share]) -> Group:
+    """What the shards hold by source, and what a training of so many tokens reads of it."""
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for name in ("source", "part", "shards", "documents", "tokens", "tokens a document", "size"):
+        table.add_column(name, justify="left" if name in ("source", "part") else "right")
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for one in made["files"]:
+        if one["kind"] == "shard":
+            groups.setdefault((one["source"], one["split"]), []).append(one)
+    for (source, part), rows in sorted(groups.items()):
+        documents, tokens, size = (sum(row[name] for row in rows) for name in ("rows", "tokens", "bytes"))
+        mean = f"{tokens / max(documents, 1):,.0f}"
+        table.add_row(shown(source), part, f"{len(rows):,}", f"{documents:,}", f"{tokens:,}", mean, _size(size))
+    if not shares:
+        return Group(table)
+    reading = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for name in ("source", "weight", "tokens read", "epochs"):
+        reading.add_column(name, justify="left" if name == "source" else "right")
+    for share in shares:
+        often = f"[red]{share.epochs:.2f}[/]" if share.repeated_too_often else f"{share.epochs:.2f}"
+        reading.add_row(shown(share.source), f"{float(share.weight):.2%}", f"{share.tokens:,}", often)
+    parts: list[Any] = [table, "", reading]
+    if many := [share.source for share in shares if share.repeated_too_often]:
+        parts.append(
+            f"[red]{shown(', '.join(many))} would be read more than {MANY_EPOCHS} times:[/] beyond that, repeating teaches "
+            f"little (Muennighoff et al. 2023). Give them less weight, train on fewer tokens, or find more data."
+        )
+    return Group(*parts)

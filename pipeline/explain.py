@@ -153,6 +153,8 @@ def _place(folder: str, source: Source, origin: Mapping[str, Any]) -> str:
     path = files.join(folder, origin["file"]) if folder else origin["file"]
     if source.kind == "parquet":
         return f"{path}, row {origin['offset']} (the first is 0)"
+    if source.kind == "arrow":
+        return f"{path}, record batch {origin['offset'] >> 32}, row {origin['offset'] & 0xFFFFFFFF} (the first is 0)"
     return f"{path}, bytes {origin['offset']} to {origin['offset'] + origin['length']}"
 
 

@@ -1,8 +1,10 @@
-"""Opening, finding and replacing files, local or in object stores, through Beam's FileSystems."""
+"""Opening, finding and replacing files: local, in object stores through Beam's FileSystems, on web servers to be read."""
 
 from __future__ import annotations
 
+import getpass
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -14,10 +16,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
+
+from pipeline import http_files
 
 _REMOTE = re.compile(r"^[a-z][a-z0-9+.-]+://")
 _WILD = re.compile(r"[*?\[]")
 _BLOCK = 1 << 20
+_WEB_HDFS = 9870
 
 UNFINISHED = ".part"
 """How the names of files end while they are being written."""
@@ -33,14 +39,41 @@ class Found:
 
 
 def is_remote(path: str) -> bool:
-    """Whether the path names an object store or HDFS rather than a local file."""
+    """Whether the path names an object store, HDFS or a web server rather than a local file."""
     return _REMOTE.match(path) is not None
 
 
-def _filesystems() -> Any:
+_LIBRARIES = {
+    "gs": ("google.cloud.storage", "gcp"),
+    "s3": ("boto3", "aws"),
+    "hdfs": ("hdfs", "hadoop"),
+    "azfs": ("azure.storage.blob", "azure"),
+}
+"""What Beam needs to be installed for a scheme, and the name of the extra that installs it."""
+
+
+def _filesystems(path: str) -> Any:
+    """Beam's FileSystems, set up for this path. Raises OSError where a library is missing."""
+    scheme = path.partition(":")[0]
+    needed, extra = _LIBRARIES.get(scheme, ("", ""))
+    try:
+        importlib.import_module(needed or "apache_beam")
+    except ImportError as error:
+        raise OSError(
+            f"{path}: {scheme}:// needs a library that is not installed; pip install 'apache-beam[{extra}]'"
+        ) from error
     # Beam takes seconds to import; commands that touch local files only should not wait for it.
     from apache_beam.io.filesystems import FileSystems
+    from apache_beam.options.pipeline_options import HadoopFileSystemOptions, PipelineOptions
 
+    # A pipeline sets options for all file systems; while a run is planned there is none, and without any s3:// refuses.
+    options = FileSystems._pipeline_options or PipelineOptions(flags=[])
+    if scheme == "hdfs" and not options.view_as(HadoopFileSystemOptions).hdfs_host:
+        server = urlsplit(path)
+        hadoop = options.view_as(HadoopFileSystemOptions)
+        hadoop.hdfs_host, hadoop.hdfs_port, hadoop.hdfs_full_urls = server.hostname, server.port or _WEB_HDFS, True
+        hadoop.hdfs_user = server.username or getpass.getuser()
+    FileSystems.set_options(options)
     return FileSystems
 
 
@@ -52,10 +85,12 @@ def join(folder: str, *parts: str) -> str:
 
 def open_read(path: str, start: int = 0) -> IO[bytes]:
     """Open for reading bytes from ``start`` on, without decompression. Raises OSError."""
+    if http_files.is_http(path):
+        return http_files.open_read(path, start)
     if is_remote(path):
         from apache_beam.io.filesystem import CompressionTypes
 
-        stream: IO[bytes] = _filesystems().open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+        stream: IO[bytes] = _filesystems(path).open(path, compression_type=CompressionTypes.UNCOMPRESSED)
         if start:
             stream.seek(start)
         return stream
@@ -70,8 +105,11 @@ def find(pattern: str) -> list[Found]:
     A path that exists means itself, whatever signs it holds, as do the folders that a pattern begins with. A folder stands
     for the files below it. Names that begin with a dot are found only where the pattern spells the dot out: they are
     half-copied files and other programs' notes.
+    Files on a web server can't be listed: over https and http a pattern is the address of one file.
     Raises OSError for a folder that can't be listed.
     """
+    if http_files.is_http(pattern):
+        return _on_server(pattern)
     base, rest = _divide(pattern)
     if not rest:
         return _listed(pattern.rstrip("/")) if is_remote(pattern) else _local([str(Path(pattern))])
@@ -85,6 +123,8 @@ def find(pattern: str) -> list[Found]:
 
 def base_of(pattern: str) -> str:
     """The folder that a pattern's files lie in or below: the part before its first wildcard."""
+    if http_files.is_http(pattern):
+        return pattern.rpartition("/")[0]
     return _divide(pattern)[0]
 
 
@@ -106,9 +146,17 @@ def _divide(pattern: str) -> tuple[str, str]:
     return str(Path(*parts[: unknown[0]])), "/".join(parts[unknown[0] :])
 
 
+def _on_server(url: str) -> list[Found]:
+    """The one file of this address, if it is there."""
+    if "*" in url or url.endswith("/"):
+        raise OSError(f"{url}: a web server can't be asked for a list of files; name each file by its own address")
+    found = http_files.version(url)
+    return [Found(url, found.size, found.changed)] if found else []
+
+
 def _listed(pattern: str) -> list[Found]:
     """What Beam finds in an object store, sorted by path."""
-    (result,) = _filesystems().match([pattern])
+    (result,) = _filesystems(pattern).match([pattern])
     found = [
         Found(one.path, one.size_in_bytes, float(one.last_updated_in_seconds or 0)) for one in result.metadata_list
     ]
@@ -180,7 +228,9 @@ def _character_class(written: str) -> str:
 
 def exists(path: str) -> bool:
     """Whether there is a file or folder of this name."""
-    return bool(_filesystems().exists(path)) if is_remote(path) else Path(path).exists()
+    if http_files.is_http(path):
+        return http_files.version(path) is not None
+    return bool(_filesystems(path).exists(path)) if is_remote(path) else Path(path).exists()
 
 
 def is_file(path: str) -> bool:
@@ -190,6 +240,9 @@ def is_file(path: str) -> bool:
 
 def size_of(path: str) -> int | None:
     """Size of a file in bytes, None when there is none."""
+    if http_files.is_http(path):
+        on_server = http_files.version(path)
+        return on_server.size if on_server else None
     if is_remote(path):
         found = _listed(path)
         return found[0].size if found else None
@@ -203,7 +256,7 @@ def remove(path: str) -> None:
     """Delete a file, or a folder and all it holds; nothing there is no error."""
     if is_remote(path):
         if exists(path):
-            _filesystems().delete([path])
+            _filesystems(path).delete([path])
     elif Path(path).is_dir():
         shutil.rmtree(path)
     else:
@@ -252,10 +305,12 @@ def replacing(path: str) -> Iterator[Written]:
     Whoever reads ``path`` sees the old file or the whole new one, never a part. ``Written.stream`` takes bytes; its size
     and digest are known afterwards.
     """
+    if http_files.is_http(path):
+        raise OSError(f"{path}: files are read over http, never written; write to a disk or an object store")
     folder, slash, name = path.rpartition("/")
     temporary = f"{folder}{slash}.{name}.{uuid.uuid4().hex[:8]}{UNFINISHED}"
     if is_remote(path):
-        sink: IO[bytes] = _filesystems().create(temporary, compression_type="uncompressed")
+        sink: IO[bytes] = _filesystems(path).create(temporary, compression_type="uncompressed")
     else:
         Path(folder or slash or ".").mkdir(parents=True, exist_ok=True)
         sink = Path(temporary).open("wb")  # noqa: SIM115 - closed below, before the rename
@@ -274,7 +329,7 @@ def replacing(path: str) -> Iterator[Written]:
             remove(temporary)
         raise
     if is_remote(path):
-        _filesystems().rename([temporary], [path])
+        _filesystems(path).rename([temporary], [path])
     else:
         Path(temporary).replace(path)
     written.bytes = counting.bytes

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import apache_beam as beam
@@ -44,7 +44,8 @@ class Finish(Stage):
 
     recipe: Recipe
     layout: Layout
-    sample_rate: float
+    sample_rates: Mapping[str, float]
+    """Share of each source's documents that are drawn for the tokenizer."""
     name: str = "finish"
     unit: str = "documents"
 
@@ -69,7 +70,7 @@ class Finish(Stage):
             )
         return (
             batches
-            | "write" >> beam.ParDo(_Write(self.recipe, self.layout, self.sample_rate))
+            | "write" >> beam.ParDo(_Write(self.recipe, self.layout, self.sample_rates))
             | Commit(self.name, self.layout)
         )
 
@@ -168,10 +169,10 @@ class _RemovePersonalData(beam.DoFn):
 class _Write(beam.DoFn):
     """Writes documents, evidence, failures, and the drawn sample for the tokenizer."""
 
-    def __init__(self, recipe: Recipe, layout: Layout, sample_rate: float) -> None:
+    def __init__(self, recipe: Recipe, layout: Layout, sample_rates: Mapping[str, float]) -> None:
         self._schema = tables.documents(signals(recipe))
         self._layout = layout
-        self._sample_rate = sample_rate
+        self._sample_rates = sample_rates
 
     def process(self, batch: Finished) -> Iterator[Part]:
         part = Part(batch.item, batch.part, batch.last, counts=batch.counts)
@@ -188,7 +189,8 @@ class _Write(beam.DoFn):
                 output(self._layout, "documents", written, rows=len(batch.documents), source=source, text=text)
             )
             part.counts[f"{source}|text_bytes"] += text
-            sample = [one for one in batch.documents if bpe.sample_rank(one.id) < self._sample_rate * 2.0**64]
+            drawn = self._sample_rates.get(source, 0.0) * 2.0**64
+            sample = [one for one in batch.documents if bpe.sample_rank(one.id) < drawn]
             if sample:
                 table = pa.table({"text": pa.array([one.text for one in sample], pa.string())})
                 written = tables.write(self._layout.work(f"sample/{name}"), table)

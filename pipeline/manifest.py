@@ -100,6 +100,7 @@ def make(recipe: Recipe, plan: Plan, layout: Layout, commits: Mapping[str, Seque
         "folders": plan.folders,
         "sources": {name: fates.as_json() for name, fates in sources.items()},
         "splits": {name: _short(fates) for name, fates in splits.items()},
+        "mixture": recipe.mixture,
         "tokenizer": next((one for one in outputs if one["kind"] == "tokenizer"), None),
         "files": sorted(outputs, key=lambda one: one["path"]),
     }

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from pipeline import files
@@ -97,9 +97,8 @@ def make(recipe: Recipe) -> Plan:
     folders: dict[str, str] = {}
     seen: list[tuple[str, str, int, float]] = []
     for source in recipe.sources:
-        folder, found = _files_of(source)
-        folders[source.name] = folder
-        seen += [(source.name, name, file.size, file.changed) for name, file in found]
+        folders[source.name], found = files_of(source)
+        seen += [(source.name, name, file.size, file.changed) for name, file in [*found, *besides(source)]]
         for number, parts in enumerate(_cut(source, found, recipe.limits.split)):
             splits.append(Split(source.name, number, len(splits), parts))
     return Plan(tuple(splits), folders, _digest([one[:3] for one in seen]), _digest(seen))
@@ -109,15 +108,39 @@ def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
-def _files_of(source: Source) -> tuple[str, list[tuple[str, files.Found]]]:
-    """The folder that all of a source's paths share, and its files by their names below that folder, sorted."""
-    found = {file.path: file for pattern in source.paths for file in files.find(pattern)}
+def files_of(source: Source) -> tuple[str, list[tuple[str, files.Found]]]:
+    """The folder that all of a source's paths share, and its files by their names below that folder, sorted.
+
+    Raises NoInput where there are none.
+    """
+    found = source.find()
     if not found:
         raise NoInput(f"source {source.name!r}: no file matches {', '.join(source.paths)}")
-    folder = _common(sorted({files.base_of(pattern) for pattern in source.paths}))
+    folder = source.folder() or _folder_of(source.paths)
+    return folder, _named(folder, found)
+
+
+def besides(source: Source) -> list[tuple[str, files.Found]]:
+    """The further files that a source's output depends on, by their names below the folder that they share, sorted.
+
+    Raises NoInput where patterns name some and there are none.
+    """
+    patterns = source.reads_besides()
+    found = list({file.path: file for pattern in patterns for file in files.find(pattern)}.values())
+    if patterns and not found:
+        raise NoInput(f"source {source.name!r}: no file matches {', '.join(patterns)}")
+    return _named(_folder_of(patterns), found)
+
+
+def _named(folder: str, found: Iterable[files.Found]) -> list[tuple[str, files.Found]]:
     inside = files.join(folder, "") if folder else ""
-    named = [(_readable(path.removeprefix(inside)), file) for path, file in found.items()]
-    return folder, sorted(named, key=lambda pair: (pair[0], pair[1].path))
+    named = [(_readable(file.path.removeprefix(inside)), file) for file in found]
+    return sorted(named, key=lambda pair: (pair[0], pair[1].path))
+
+
+def _folder_of(patterns: Sequence[str]) -> str:
+    """The folder that the paths of all patterns share."""
+    return _common(sorted({files.base_of(pattern) for pattern in patterns}))
 
 
 def _readable(name: str) -> str:

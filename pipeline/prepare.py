@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,11 +18,13 @@ import pyarrow as pa
 
 from filters.document import Document, Origin
 from filters.filter import Filter, Judge
-from pipeline import plan, pulse, tables
+from pipeline import http_files, plan, pulse, tables
 from pipeline.dedup import benchmarks, key_table, keys, store
 from pipeline.layout import Layout
+from pipeline.links import Listed, open_list
 from pipeline.plan import document_number
 from pipeline.recipe import Recipe
+from pipeline.sources.selection import NOT_LISTED, Pages
 from pipeline.sources.source import FilePart, NotADocument, Record, Source
 from pipeline.stage import Commit, Item, Part, Stage, WholeCoder, output
 
@@ -106,7 +108,7 @@ class Prepare(Stage):
             batches = (
                 items
                 | f"splits of {source.name}" >> beam.Filter(_is_of, source.name)
-                | f"{source.name}: read and extract" >> beam.ParDo(_Read(self.recipe, source)).with_output_types(Batch)
+                | f"{source.name}: read and extract" >> beam.ParDo(_Read(self.recipe, source, self.layout)).with_output_types(Batch)
             )
             for index, filter_ in enumerate(self.recipe.chain(source)):
                 step = f"{source.name}: {index + 1} {filter_.name}"
@@ -122,12 +124,16 @@ def _is_of(item: Item, source: str) -> bool:
 class _Read(beam.DoFn):
     """Reads the records of a split and makes their texts, in bounded batches."""
 
-    def __init__(self, recipe: Recipe, source: Source) -> None:
+    def __init__(self, recipe: Recipe, source: Source, layout: Layout) -> None:
         self._limits = recipe.limits
         self._source = source
+        self._layout = layout
+        self._links: Listed | None = None
 
     def process(self, item: Item) -> Iterator[Batch]:
         (split,) = item.splits
+        if isinstance(self._source, Pages) and self._source.select:
+            self._links = open_list(self._layout, self._source.name)
         skip = dict(item.skip)
         batch = Batch(item.name, split.index, 0, last=False)
         size = 0
@@ -149,13 +155,18 @@ class _Read(beam.DoFn):
         yield batch
 
     def _records(self, split: int, part: FilePart, number: int) -> Iterator[Record]:
-        """The records of a file; a file that can't be opened, or a reader that gives up, is one failed record."""
+        """The records of a file; a file that can't be opened, or a reader that gives up, is one failed record.
+
+        Not so a file that a network keeps from us: then the run must stop, for with a better one its output would differ.
+        """
         pulse.at(split, number)
         try:
             for record in self._source.read(part, self._limits.record):
                 yield record
                 number += 1
                 pulse.at(split, number)
+        except http_files.Unreachable:
+            raise
         except (OSError, ValueError) as error:
             yield Record(part.start, part.stop - part.start, failure=describe(error))
 
@@ -177,7 +188,7 @@ class _Read(beam.DoFn):
             batch.fail(document, step, guilty or record.failure or "the reader gave no text")
             return None
         try:
-            document.text = valid(record.text())
+            document.text = valid(self._text(record, record.text))
         except NotADocument as outcome:
             document.removed_by = outcome.reason
         except Exception as error:  # noqa: BLE001 - whatever a page does to a parser is that page's failure
@@ -188,6 +199,17 @@ class _Read(beam.DoFn):
         if not document.removed_by and not document.text.strip():
             document.removed_by = "extraction.empty"
         return document
+
+    def _text(self, record: Record, make: Callable[[], str]) -> str:
+        """The text of a record; of pages that no link leads to it is not even made. Raises NotADocument."""
+        if self._links is None:
+            return make()
+        if record.url and record.url not in self._links:
+            raise NotADocument(NOT_LISTED)
+        text = make()
+        if not record.url:  # what has none may be no document for another reason, which then is told
+            raise NotADocument(NOT_LISTED)
+        return text
 
 
 def document_id(source: str, file: str, offset: int, length: int) -> str:

@@ -7,6 +7,8 @@ into ordinary memory that nobody reads.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 SPLIT, RECORD, RECORDS, KEPT = range(4)
@@ -32,6 +34,17 @@ def at(split: int, record: int) -> None:
 def rest() -> None:
     """This process works on no record: what happens to it now is no record's fault."""
     _slots[SPLIT] = NOTHING
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """This process waits for a network, which is no record's fault, and then goes on where it was."""
+    split = _slots[SPLIT]
+    rest()
+    try:
+        yield
+    finally:
+        _slots[SPLIT] = split
 
 
 def count(records: int, kept: int) -> None:

@@ -100,6 +100,13 @@ class Recipe(_Section):
     measure_removed: bool = False
     dedup: Dedup | Literal[False] = Dedup()
     pii: PiiSettings | Literal[False] = PiiSettings()
+    mixture: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | Literal["llama", "palm", "gpt3"] | None = (
+        Field(
+            None,
+            description="how much of each source a model is to read: weights by source, or a published table where the sources "
+            "have its names; the tokenizer's sample is drawn so, and the loader mixes so unless told otherwise. null: by size",
+        )
+    )
     tokenizer: TokenizerSettings | Literal[False] = TokenizerSettings()
     shards: Shards | Literal[False] = Shards()
     limits: Limits = Limits()

@@ -23,6 +23,7 @@ from pipeline.dedup.settings import SURVIVOR_FIELDS
 from pipeline.recipe import Chain, Recipe
 from pipeline.sources.catalog import KINDS
 from pipeline.sources.source import Source
+from tokenizer.mixture import PUBLISHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +286,12 @@ class _Reader:
                 if chain not in used and chain not in DEFAULT_CHAINS:
                     known = ", ".join(used) or "none"
                     self._problem(("filters", chain), f"no source uses this chain; the sources use {known}")
+        if recipe.mixture:
+            wanted = PUBLISHED[recipe.mixture] if isinstance(recipe.mixture, str) else recipe.mixture
+            for name in wanted:
+                if name not in names:
+                    at = ("mixture",) if isinstance(recipe.mixture, str) else ("mixture", name)
+                    self._problem(at, f"no source {name!r}{_nearest(name, names)}")
         if recipe.dedup:
             for index, name in enumerate(recipe.dedup.priority):
                 if name not in names:

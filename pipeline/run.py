@@ -7,13 +7,14 @@ import fcntl
 import functools
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from ruamel.yaml import YAML
 
-from pipeline import alarms, files, manifest, plan
+from pipeline import alarms, files, links, manifest, plan
 from pipeline.dedup import inputs
 from pipeline.dedup.decide import Decide
 from pipeline.dedup.find import FindRepeats
@@ -28,7 +29,11 @@ from pipeline.prepare import Prepare
 from pipeline.recipe import Recipe
 from pipeline.runners.runner import Runner, Watcher
 from pipeline.stage import Stage, committed
-from pipeline.tokenize import Encode, Pack, Train
+from pipeline.tokens.count import CountWords
+from pipeline.tokens.encode import Encode
+from pipeline.tokens.pack import Pack
+from pipeline.tokens.train import Train
+from tokenizer import mixture
 
 Commits = dict[str, list[dict[str, Any]]]
 
@@ -86,6 +91,9 @@ def run(recipe: Recipe, out: str, runner: Runner, display: Display, fresh: bool 
 
 def _stages(recipe: Recipe, layout: Layout) -> Iterator[Callable[[Commits], Stage]]:
     """The stages of a recipe, in order. Each is made from the commits of those before it."""
+    if links.selecting(recipe):
+        yield lambda _: links.ReadLinks(recipe, layout)
+        yield lambda _: links.MergeLinks(recipe, layout)
     dedup = recipe.dedup
     if dedup and dedup.decontaminate:
         benchmarks = dedup.decontaminate
@@ -93,7 +101,9 @@ def _stages(recipe: Recipe, layout: Layout) -> Iterator[Callable[[Commits], Stag
     yield lambda _: Prepare(recipe, layout)
     if dedup:
         yield from _dedup_stages(recipe, dedup, layout)
-    yield lambda commits: Finish(recipe, layout, _sample_rate(recipe, commits))
+    yield lambda commits: _finish(recipe, layout, commits)
+    if recipe.tokenizer and not recipe.tokenizer.path:
+        yield lambda _: CountWords(recipe, layout)
     if recipe.tokenizer:
         yield lambda _: Train(recipe, layout)
     if recipe.tokenizer and recipe.shards:
@@ -118,17 +128,33 @@ def _dedup_stages(recipe: Recipe, dedup: Dedup, layout: Layout) -> Iterator[Call
             yield lambda _: Decide(layout, "near")
 
 
+def _finish(recipe: Recipe, layout: Layout, commits: Commits) -> Finish:
+    if recipe.dedup:  # all levels may be off, and benchmarks looked for
+        inputs.save(inputs.make(layout, recipe.dedup, commits["prepare"]), layout)
+    return Finish(recipe, layout, _sample_rates(recipe, commits))
+
+
 def _find(recipe: Recipe, dedup: Dedup, layout: Layout, level: Level, commits: Commits) -> FindRepeats:
     inputs.save(inputs.make(layout, dedup, commits["prepare"]), layout)
     return FindRepeats(recipe, layout, level)
 
 
-def _sample_rate(recipe: Recipe, commits: Commits) -> float:
-    """The share of documents that the tokenizer is trained on, so that their text stays within its bound."""
+def _sample_rates(recipe: Recipe, commits: Commits) -> dict[str, float]:
+    """The share of each source's documents that the tokenizer is trained on: by the mixture, within the sample's bound."""
     if not recipe.tokenizer or recipe.tokenizer.path:
-        return 0.0
-    text = sum(one.get("text", 0) for commit in commits["prepare"] for one in commit["outputs"])
-    return min(1.0, recipe.tokenizer.sample / max(text, 1))
+        return {}
+    texts: Counter[str] = Counter()
+    for commit in commits["prepare"]:
+        texts[commit["item"].rpartition("/")[0]] += sum(one.get("text", 0) for one in commit["outputs"])
+    texts += Counter()  # a source of which nothing is left is not drawn from
+    wanted: Mapping[str, float] | str | None = recipe.mixture
+    if wanted is not None:
+        wanted = mixture.PUBLISHED[wanted] if isinstance(wanted, str) else wanted
+        wanted = {name: weight for name, weight in wanted.items() if name in texts}
+    if not texts or wanted == {}:
+        return {}
+    weights = mixture.weights(texts, wanted)
+    return {name: min(1.0, float(weight) * recipe.tokenizer.sample / texts[name]) for name, weight in weights.items()}
 
 
 def _texts(commits: Commits) -> dict[str, int]:

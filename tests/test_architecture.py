@@ -33,7 +33,7 @@ HEAVY = (
     "fasttext",
     "transformers",
 )
-COMMANDS = ("run", "check", "verify", "explain")
+COMMANDS = ("run", "check", "verify", "explain", "trace", "shards")
 
 
 def modules(*rooms: str) -> list[Path]:

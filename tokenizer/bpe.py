@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
+import pyarrow as pa
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, model_validator
+
+from tokenizer.merges import find_merges
+from tokenizer.splits import GPT2, Digits, Pretokenizer, pattern
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 log = logging.getLogger(__name__)
 
-GPT2_SPLIT = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-"""Radford et al. 2019, ``encoder.py`` of openai/gpt-2."""
-GPT4_SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-"""``cl100k_base`` as openai/tiktoken first published it; Llama 3 took it over unchanged."""
-SPLITS = {"gpt2": GPT2_SPLIT, "gpt4": GPT4_SPLIT, "llama3": GPT4_SPLIT}
-"""How text falls into pieces before merging; no merge crosses from one piece to the next."""
-
 BYTES = 256
-LONGEST_RUN = 256
-"""Characters of one kind (letters and digits, punctuation, white space) in a row that training sees as one stretch."""
-_RUN = re.compile(rf"\w+|[^\w\s]+|\s{{{LONGEST_RUN + 1},}}")
 
 
 class TokenizerSettings(BaseModel):
@@ -38,17 +27,34 @@ class TokenizerSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     vocab_size: int = Field(32_000, le=1 << 24, description="ids, special tokens and the 256 bytes included")
-    pretokenizer: Literal["gpt2", "gpt4", "llama3"] = Field("gpt4", description="whose split into words")
+    pretokenizer: Pretokenizer = Field("gpt4", description="whose split into words")
+    digits: Digits | None = Field(
+        None,
+        description="numbers as words of any length, as single digits or in threes; null: as the pretokenizer has it",
+    )
+    normalization: Literal["NFC", "NFKC"] | None = Field(
+        None,
+        description="Unicode form that text is brought into first; null: none, so that every text comes back whole",
+    )
     special_tokens: tuple[str, ...] = Field(
         ("<|endoftext|>",), min_length=1, description="ids from 0 on, in this order"
     )
-    path: str | None = Field(None, description="a tokenizer.json to use instead of training one")
-    sample: ByteSize = Field(ByteSize(256 << 20), gt=0, description="bytes of text to train on at most")
+    path: str | None = Field(None, description="a tokenizer.json or SentencePiece model to use instead of training one")
+    sample: ByteSize = Field(
+        ByteSize(1 << 30),
+        gt=0,
+        description="bytes of text to count words in, about; drawn from every source by its weight",
+    )
     distinct: ByteSize = Field(
         ByteSize(32 << 20),
         gt=0,
-        description="bytes of distinct words to train on at most: training holds some 125 bytes of memory for each. "
-        "Text without spaces, such as Chinese, meets this limit long before that of sample",
+        description="bytes of distinct words to train on at most, the most frequent: training holds some 60 bytes of "
+        "memory for each",
+    )
+    compare: ByteSize = Field(
+        ByteSize(8 << 20),
+        ge=0,
+        description="bytes of the sample on which GPT-2's and Llama 3's settings are tried beside these, for the report; 0: none",
     )
     min_frequency: int = Field(2, ge=1, description="how often a pair must occur to be merged")
 
@@ -66,42 +72,58 @@ class TokenizerSettings(BaseModel):
             )
         return self
 
+    @property
+    def pattern(self) -> str:
+        """The regular expression of the words."""
+        return pattern(self.pretokenizer, self.digits)
 
-def train(texts: Iterable[str], settings: TokenizerSettings, progress: bool = False) -> Tokenizer:
-    """Train a byte-level BPE tokenizer: all 256 bytes in its alphabet, no normalisation; any string comes back.
 
-    Texts are taken in the order given until ``settings.sample`` or ``settings.distinct`` is reached; ``sample_rank``
-    says which documents to give. The texts taken make the same ``to_text``, to the byte, whatever their order, the
-    number of threads or the hash seed. A sample with too few pairs makes a smaller vocabulary than asked for, and a
-    warning in the log. Uses all cores (RAYON_NUM_THREADS). Raises ValueError where merging ordinary text makes a
-    special token, so that the two could not be told apart.
+def train(words: pa.Table, settings: TokenizerSettings) -> Tokenizer:
+    """Train a byte-level BPE tokenizer from counted words (``tokenizer.words``), in whatever order they come.
+
+    All 256 bytes are in its alphabet; without ``normalization`` any string comes back. The merges are those that
+    ``BpeTrainer`` of tokenizers finds for texts with these words. Too few pairs make a smaller vocabulary than asked for, and a
+    warning in the log. Raises ValueError where merging ordinary text makes a special token, so that the two
+    could not be told apart.
     """
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-    tokenizer = Tokenizer(models.BPE())
-    if settings.pretokenizer == "gpt2":
+    alphabet = byte_alphabet()
+    characters = {byte: character for character, byte in alphabet.items()}
+    counts = dict(zip(words.column("word").to_pylist(), words.column("count").to_pylist(), strict=True))
+    reserved = [_alphabetic(token, alphabet) for token in settings.special_tokens]
+    order = [alphabet[character] for character in sorted(alphabet)]
+    found = find_merges(counts, settings.vocab_size, order, reserved, settings.min_frequency)
+    names = [
+        *settings.special_tokens,
+        *("".join(map(characters.__getitem__, one)) for one in found.tokens[len(reserved) :]),
+    ]
+    if len(names) < settings.vocab_size:
+        log.warning("too few pairs to merge: a vocabulary of %d ids instead of %d", len(names), settings.vocab_size)
+    merges = [(names[first], names[second]) for first, second in found.merges]
+    for token in settings.special_tokens:
+        if any(first + second == token for first, second in merges):
+            raise ValueError(f"special token {token!r} is also a word of the texts; choose one that no text contains")
+    tokenizer = Tokenizer(models.BPE(vocab={name: at for at, name in enumerate(names)}, merges=merges))
+    if settings.normalization:
+        tokenizer.normalizer = {"NFC": normalizers.NFC, "NFKC": normalizers.NFKC}[settings.normalization]()
+    if settings.pattern == GPT2:
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     else:
-        split = pre_tokenizers.Split(Regex(SPLITS[settings.pretokenizer]), behavior="isolated")
+        split = pre_tokenizers.Split(Regex(settings.pattern), behavior="isolated")
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
         )
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=settings.vocab_size,
-        min_frequency=settings.min_frequency,
-        special_tokens=list(settings.special_tokens),
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=progress,
-    )
-    tokenizer.train_from_iterator(bounded(texts, settings.sample, settings.distinct), trainer)
-    size = tokenizer.get_vocab_size()
-    if size < settings.vocab_size:
-        log.warning("the sample held too few pairs: a vocabulary of %d ids instead of %d", size, settings.vocab_size)
-    for token in settings.special_tokens:
-        if [piece.value for piece in tokenizer.model.tokenize(token)] == [token]:
-            raise ValueError(f"special token {token!r} is also a word of the texts; choose one that no text contains")
+    tokenizer.add_special_tokens(list(settings.special_tokens))
     return tokenizer
+
+
+def _alphabetic(token: str, alphabet: Mapping[str, int]) -> bytes:
+    """The bytes that merging would have to come to for this token; for one that it can't come to, bytes that no text has."""
+    if all(character in alphabet for character in token):
+        return bytes(map(alphabet.__getitem__, token))
+    return b"\xff" + token.encode()  # no UTF-8 begins so
 
 
 def sample_rank(document_id: str, seed: int = 0) -> int:
@@ -123,42 +145,6 @@ def keyed_hash(document_id: str, seed: int, purpose: bytes) -> int:
     data = document_id.encode("utf-8", "surrogatepass")
     digest = hashlib.blake2b(data, digest_size=8, key=seed.to_bytes(8, "little"), person=purpose)
     return int.from_bytes(digest.digest(), "little")
-
-
-def bounded(texts: Iterable[str], sample: int, distinct: int) -> Iterator[str]:
-    """What training sees: ``sample`` bytes of text, or the texts up to ``distinct`` bytes of distinct words.
-
-    The trainer keeps every distinct piece of text as a list of symbols and an index of their pairs, and the split
-    takes a megabyte of letters for one piece. So a stretch of more than ``LONGEST_RUN`` characters of one kind is
-    cut, every so many characters, into strings of their own (pairs are counted as before but for the one at each
-    cut), and the distinct words (stretches of letters and digits, or of punctuation) are added up. Lone surrogates
-    become U+FFFD.
-    """
-    seen: set[str] = set()
-    held = 0
-    for text in texts:
-        data = well_formed(text).encode()[:sample]
-        sample -= len(data)
-        part = data.decode(errors="ignore")  # a character that the limit cuts is left out
-        runs = set(_RUN.findall(part))
-        yield from _cut(part) if max(map(len, runs), default=0) > LONGEST_RUN else (part,)
-        runs -= seen
-        held += sum(len(run.encode()) for run in runs)
-        seen |= runs
-        if held >= distinct:
-            log.warning("training on fewer texts: they brought %d bytes of distinct words (tokenizer.distinct)", held)
-            return
-        if sample <= 0:
-            return
-
-
-def _cut(text: str) -> Iterator[str]:
-    start = 0
-    for run in _RUN.finditer(text):
-        for stop in range(run.start() + LONGEST_RUN, run.end(), LONGEST_RUN):
-            yield text[start:stop]
-            start = stop
-    yield text[start:]
 
 
 def well_formed(text: str) -> str:
@@ -185,23 +171,6 @@ def to_text(tokenizer: Tokenizer) -> str:
 def digest(text: str) -> str:
     """SHA-256 of a tokenizer.json: the name of the tokenizer in every shard made with it."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def save(tokenizer: Tokenizer, path: str | Path) -> str:
-    """Write tokenizer.json to a local path; returns its ``digest``. Raises OSError."""
-    text = to_text(tokenizer)
-    Path(path).write_bytes(text.encode())
-    return digest(text)
-
-
-def load(path: str | Path) -> tuple[str, str]:
-    """The text of a local tokenizer.json, and its ``digest``. Raises OSError, ValueError where it is no tokenizer."""
-    text = Path(path).read_bytes().decode()
-    try:
-        parse(text)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    return text, digest(text)
 
 
 def parse(text: str) -> Tokenizer:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenizer import bpe
+from tokenizer import bpe, splits
 
 if TYPE_CHECKING:
     from tiktoken import Encoding
     from tokenizers import Tokenizer
+
+    from tokenizer.sentencepiece_model import SentencePieceEncoder
 
 TokenIds = NDArray[np.uint16] | NDArray[np.uint32]
 
@@ -139,13 +141,23 @@ class Encoder:
         """The text of these ids, special tokens spelled out; bytes that are not UTF-8 (half a character): U+FFFD."""
         return str(self._tokenizer.decode([int(one) for one in ids], skip_special_tokens=False))
 
+    def token_bytes(self) -> list[bytes]:
+        """What each id spells; special tokens, and ids that no token has, by their names or empty."""
+        alphabet = bpe.byte_alphabet()
+        special = self._tokenizer.get_added_tokens_decoder()
+        spelled = [b""] * self.vocabulary
+        for token, number in self._tokenizer.get_vocab(with_added_tokens=True).items():
+            plain = number in special or not all(character in alphabet for character in token)
+            spelled[number] = token.encode() if plain else bytes(map(alphabet.__getitem__, token))
+        return spelled
+
     def _ids(self, text: str) -> NDArray[np.uint32]:
         if self._fast is None:
             return self._reference(text)
         if _long_white_space(text, 0) < 0:
             return _fast_ids(self._fast, text)
         whole = _encoding(r"(?s:.+)", self._ranks)
-        parts = cut_at_white_space(text, newlines_cling=self._split != bpe.GPT2_SPLIT)
+        parts = cut_at_white_space(text, newlines_cling=r"[\r\n]" in self._split)
         return np.concatenate([_fast_ids(whole if one_piece else self._fast, part) for part, one_piece in parts])
 
     def _reference(self, text: str) -> NDArray[np.uint32]:
@@ -184,6 +196,15 @@ class Encoder:
                 raise _NeedsTokenizers(f"tiktoken splits {probe[:40]!r} otherwise")
             if not np.array_equal(_fast_ids(self._fast, probe), self._reference(probe)):
                 raise _NeedsTokenizers(f"tiktoken has other ids for {probe[:40]!r}")
+
+
+def encoder_of(data: bytes) -> Encoder | SentencePieceEncoder:
+    """The encoder of a tokenizer.json or of a SentencePiece model. Raises ValueError where the bytes are neither."""
+    from tokenizer.sentencepiece_model import SentencePieceEncoder
+
+    if data.lstrip()[:1] == b"{":
+        return Encoder(data.decode())
+    return SentencePieceEncoder(data)
 
 
 def id_type(vocabulary: int) -> np.dtype[Any]:
@@ -259,12 +280,12 @@ def _known_split(description: dict[str, Any] | None) -> str:
     if last["type"] != "ByteLevel" or last["add_prefix_space"]:
         raise _NeedsTokenizers("the pre-tokenizer is not ByteLevel without a prefix space")
     if len(steps) == 1 and last["use_regex"]:
-        return bpe.GPT2_SPLIT
+        return splits.GPT2
     if len(steps) == 2 and steps[0]["type"] == "Split" and not last["use_regex"]:
         # Keeping matches as pieces of their own, or dropping what lies between them: nothing lies between them.
         keeps = (steps[0]["behavior"], steps[0]["invert"]) in (("Isolated", False), ("Removed", True))
         pattern = steps[0]["pattern"].get("Regex")
-        if keeps and pattern in bpe.SPLITS.values():
+        if keeps and pattern in splits.KNOWN:
             return str(pattern)
     raise _NeedsTokenizers("the pre-tokenizer splits in a way that is not known to be the same in tiktoken")
 

@@ -12,7 +12,7 @@ and ``checksum``, the CRC-32 of all these.
 from __future__ import annotations
 
 import json
-import zlib
+import mmap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import IO, Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
+from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
 from tokenizer.bpe import keyed_hash
@@ -186,33 +187,42 @@ def _schema(dtype: np.dtype[Any]) -> pa.Schema:
 def _unpack(batch: pa.RecordBatch) -> Batch:
     tokens = batch.column("tokens")
     return Batch(
-        values=tokens.values.to_numpy(zero_copy_only=True),
-        offsets=tokens.offsets.to_numpy(zero_copy_only=True),
+        values=_view(tokens.values),
+        offsets=_view(tokens.offsets),
         document_ids=batch.column("document_id"),
-        documents=batch.column("document").to_numpy(zero_copy_only=True),
+        documents=_view(batch.column("document")),
         urls=batch.column("url"),
     )
 
 
+def _view(array: pa.Array) -> NDArray[Any]:
+    """The integers of an array without nulls. ``Array.to_numpy`` would import pandas, which takes half a second."""
+    dtype = np.dtype(str(array.type))
+    data = array.buffers()[1]
+    if data is None:
+        return np.empty(0, dtype)
+    return np.frombuffer(data, dtype, len(array), array.offset * dtype.itemsize)
+
+
 def _summary(batch: Batch) -> dict[str, int]:
     """What the metadata holds of a batch: counts, the CRC-32 of its token values, and that of everything else in it."""
-    others = zlib.crc32(batch.offsets.data)
-    others = zlib.crc32(batch.documents.data, others)
+    others = crc32(batch.offsets.data)
+    others = crc32(batch.documents.data, others)
     for strings in (batch.document_ids, batch.urls):
         _, offsets, data = strings.buffers()
         ends = np.frombuffer(offsets, np.int32, len(strings) + 1)
-        others = zlib.crc32(ends.data, others)
-        others = zlib.crc32(memoryview(data)[: ends[-1]] if data is not None else b"", others)
+        others = crc32(ends.data, others)
+        others = crc32(memoryview(data)[: ends[-1]] if data is not None else b"", others)
     return {
         "rows": len(batch),
         "tokens": len(batch.values),
-        "crc32": zlib.crc32(batch.values.data),
+        "crc32": crc32(batch.values.data),
         "crc32_others": others,
     }
 
 
 def _checksum(texts: dict[str, str]) -> int:
-    return zlib.crc32(json.dumps([texts[key] for key in _KEYS]).encode())
+    return crc32(json.dumps([texts[key] for key in _KEYS]).encode())
 
 
 class Shard:
@@ -226,9 +236,15 @@ class Shard:
     def __init__(self, path: str | Path) -> None:
         """Open a shard. Raises OSError where the file can't be read, DamagedShard where it is not a whole shard."""
         self.path = str(path)
-        mapped = pa.memory_map(self.path)
+        with Path(self.path).open("rb") as stream:
+            try:
+                self._mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+            except ValueError as error:
+                raise DamagedShard(
+                    f"{self.path}: not a whole Arrow IPC file, perhaps cut short (it is empty)"
+                ) from error
         try:
-            self._reader = pa.ipc.open_file(mapped)
+            self._reader = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(self._mapped)))
         except (pa.ArrowException, OSError) as error:
             raise DamagedShard(f"{self.path}: not a whole Arrow IPC file, perhaps cut short ({error})") from error
         texts = self._metadata()
@@ -261,6 +277,11 @@ class Shard:
         """The number of record batches."""
         return len(self._summaries)
 
+    @property
+    def batch_tokens(self) -> tuple[int, ...]:
+        """The number of tokens of each record batch, from the metadata: no batch is opened."""
+        return tuple(one["tokens"] for one in self._summaries)
+
     def batch(self, number: int) -> Batch:
         """A record batch, 0 to ``batch_count`` - 1. Raises DamagedShard."""
         batch = self._opened[number]
@@ -291,6 +312,16 @@ class Shard:
         """The number of a document in the run that wrote it. Raises IndexError, DamagedShard."""
         batch, place = self._place(row)
         return int(batch.documents[place])
+
+    def release(self, number: int) -> None:
+        """Give the memory of a record batch back to the system. Views of it stay valid: their pages are read anew."""
+        batch = self._opened[number]
+        self._opened[number] = None
+        if batch is None or not len(batch.values) or not hasattr(mmap, "MADV_DONTNEED"):
+            return
+        base = np.frombuffer(self._mapped, np.uint8).ctypes.data
+        begin = (batch.values.ctypes.data - base) // mmap.PAGESIZE * mmap.PAGESIZE
+        self._mapped.madvise(mmap.MADV_DONTNEED, begin, batch.values.ctypes.data - base + batch.values.nbytes - begin)
 
     def verify(self) -> Counts:
         """Compare every count and checksum with the file's contents. Raises DamagedShard at the first that differs."""

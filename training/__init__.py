@@ -1,1 +1,1 @@
-"""The room of the trainer that streams token shards. Nothing is here yet; it may import ``tokenizer`` and nothing else of ours."""
+"""The room of the trainer: streams token shards into batches. Imports ``tokenizer`` and nothing else of ours."""

@@ -24,8 +24,8 @@ from pipeline.dedup.cuts import union
 from pipeline.dedup.runs import Rows
 from pipeline.dedup.settings import Benchmark, Decontaminate
 from pipeline.layout import Layout
-from pipeline.sources.archives import Unpacked
-from pipeline.sources.tables import lines
+from pipeline.sources.lines import lines
+from pipeline.sources.source import FilePart
 
 HIT: Final = np.dtype(
     [("number", "<u8"), ("item", "<u4"), ("start", "<u4"), ("stop", "<u4"), ("hits", "<u4"), ("share", "<f4")]
@@ -122,17 +122,16 @@ def _uncommon(table: Rows, max_items: int) -> Rows:
 
 def items_of(benchmark: Benchmark) -> Iterator[tuple[ItemName, list[str]]]:
     """The items of a benchmark, with the texts of their fields. Raises ValueError naming file and line, FileNotFoundError."""
-    found = sorted({file.path for pattern in benchmark.paths for file in files.find(pattern)})
+    found = {file.path: file.size for pattern in benchmark.paths for file in files.find(pattern)}
     if not found:
         raise FileNotFoundError(f"benchmark {benchmark.name!r}: no file matches {', '.join(benchmark.paths)}")
-    for path in found:
-        with Unpacked(files.open_read(path)) as stream:
-            for number, (_, _, line, failure) in enumerate(lines(stream.read, 0, None, MAX_LINE), 1):
-                if failure:
-                    raise ValueError(f"{path}:{number}: {failure}")
-                if line.strip():
-                    name = ItemName(benchmark.name, PurePosixPath(path).name, number)
-                    yield name, _texts(line, benchmark, f"{path}:{number}")
+    for path, size in sorted(found.items()):
+        name = PurePosixPath(path).name
+        for number, (_, _, line, failure) in enumerate(lines(FilePart(path, name, 0, size, size), MAX_LINE), 1):
+            if failure:
+                raise ValueError(f"{path}:{number}: {failure}")
+            if line.strip():
+                yield ItemName(benchmark.name, name, number), _texts(line, benchmark, f"{path}:{number}")
 
 
 def _texts(line: bytes, benchmark: Benchmark, place: str) -> list[str]:

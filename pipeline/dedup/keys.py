@@ -43,7 +43,7 @@ def of_document(document: Document, dedup: Dedup, sentences: bool) -> Keys:
     spans, lines, host = _NONE, _NONE, ""
     if settings:
         units = document.sentences if settings.unit == "sentences" else document.lines
-        spans = span_keys(document, units.starts, settings.length, settings.min_span_words)
+        spans = span_keys(document, units.starts, settings.span, settings.min_span_words)
         if settings.boilerplate and (host := addresses.site(document.url)):
             lines = span_keys(document, document.lines.starts, 1, 0)
     return Keys(

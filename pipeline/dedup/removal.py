@@ -106,7 +106,7 @@ class Cutter:
         repeats, crowds = self._repeats.get(document.number), self._crowds.get(document.number)
         if settings and repeats is not None:
             units = document.sentences if settings.unit == "sentences" else document.lines
-            for one in cuts.of_repeats(repeats, document.number, settings.length, units.starts, units.stops):
+            for one in cuts.of_repeats(repeats, document.number, settings.span, units.starts, units.stops):
                 kept = keeper(self._inputs, self._dedup.reference, int(one.row["kept"]))
                 yield of_part(document, REFERENCE_SPAN if kept.corpus else SPAN, kept, one.start, one.stop, 1.0)
         if crowds is not None:

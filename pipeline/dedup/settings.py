@@ -65,7 +65,10 @@ class Near(_Section):
                 )
             return {"min_similarity": threshold} | chosen | {"bands": bands, "rows": rows, "permutations": length}
         bands, rows = chosen.get("bands", 14), chosen.get("rows", 8)
-        if "permutations" not in chosen and isinstance(bands, int) and isinstance(rows, int):
+        whole = all(
+            isinstance(one, int) and 1 <= one <= 1000 for one in (bands, rows)
+        )  # else the fields say what is wrong
+        if "permutations" not in chosen and whole:
             chosen["permutations"] = bands * rows
         return chosen
 
@@ -96,9 +99,7 @@ class Sentence(_Section):
     """
 
     unit: Literal["sentences", "lines"] = Field("sentences", description="what a span is made of")
-    span: int | None = Field(
-        None, ge=1, le=100, description="sentences or lines in a span; null: 3 sentences, or a single line"
-    )
+    span: int = Field(3, ge=1, le=100, description="sentences in a span, or lines; of lines it is 1 unless it is named")
     min_span_words: int = Field(5, ge=0, description="spans of fewer words are never cut: short ones repeat by chance")
     min_words: int = Field(50, ge=0, description="a document that lost something and keeps fewer words is removed")
     max_lost: float = Field(
@@ -109,10 +110,10 @@ class Sentence(_Section):
         None, description="sources it applies to; null: all that hold prose (not code)"
     )
 
-    @property
-    def length(self) -> int:
-        """Units in a span."""
-        return self.span or (3 if self.unit == "sentences" else 1)
+    @model_validator(mode="before")
+    @classmethod
+    def _single_lines(cls, given: Any) -> Any:
+        return {"span": 1} | given if isinstance(given, dict) and given.get("unit") == "lines" else given
 
 
 SURVIVOR_FIELDS = ("length", "date")
@@ -218,7 +219,7 @@ class Dedup(_Section):
             "sentence": self.sentence
             and {
                 "unit": self.sentence.unit,
-                "span": self.sentence.length,
+                "span": self.sentence.span,
                 "min_span_words": self.sentence.min_span_words,
             },
         }

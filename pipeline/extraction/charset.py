@@ -6,6 +6,8 @@ import re
 
 from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
 
+from pipeline.extraction.charset_detection import plausible_charsets, read_as, sample
+
 _HTTP_CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:+-]+)", re.IGNORECASE)
 _META_CHARSET = re.compile(
     rb"<meta\s[^>]{0,300}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:+-]+)|<\?xml\s[^>]{0,100}?encoding\s*=\s*[\"']([A-Za-z0-9_.:+-]+)",
@@ -14,10 +16,22 @@ _META_CHARSET = re.compile(
 _META_WITHIN = 4096
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
-_MULTIBYTE = frozenset({"gb18030", "gbk", "big5", "euc-jp", "shift_jis", "euc-kr", "iso-2022-jp"})
+_MULTIBYTE = frozenset({"gb18030", "big5", "euc_jp", "cp932", "cp949", "iso-2022-jp"})
 _SURE_CONTINUATIONS = 16
 """UTF-8 continuation bytes after which valid UTF-8 can't be another multi-byte charset by chance (a few Han characters
 can: every seventh pair of GB 2312 bytes is valid UTF-8)."""
+_WIDER = {"euc_kr": "cp949", "gbk": "gb18030", "gb2312": "gb18030", "iso8859-11": "cp874", "shift_jis": "cp932"}
+"""Codecs of Python that know less than what the WHATWG, and pages, mean by a name, and those that know all of it."""
+_UNICODE = frozenset({"utf-8", "utf-16-le", "utf-16-be", "iso-2022-jp"})
+_PLAUSIBLE = 0.4
+"""From here on a charset may be the right one (see ``Reading.plausibility``)."""
+_BY_DEFAULT = frozenset({"cp1252", "windows-1252"})
+"""What servers name that know nothing of the page."""
+_SURE = 0.6
+_AHEAD = 0.2
+_ENOUGH = 12
+"""A charset that is so plausible, so far ahead and by so many pairs of letters is believed more than a name by which the
+text hardly reads like a language."""
 _MAX_REPLACED = 0.2
 """Share of the characters outside ASCII that a declared charset may fail to decode and still be believed."""
 
@@ -69,13 +83,34 @@ def _candidates(body: bytes, http_charset: str) -> list[str]:
         from_meta = "utf-8"  # a meta that can be read as ASCII is not in UTF-16 (WHATWG HTML, 13.2.3.2)
     if http_charset.startswith("utf-16") and b"\0" not in body[:_META_WITHIN]:
         http_charset = ""
-    detected = _whatwg(detect_encoding(body, from_html_meta=False) or "")
-    return list(dict.fromkeys(name for name in (http_charset, from_meta, detected, "utf-8", "windows-1252") if name))
+    text = sample(body)
+    named = [name for name in (http_charset, from_meta) if name]
+    believed = next((name for name in named if name in _UNICODE or _is_plausible(text, name)), "")
+    if believed and believed not in _UNICODE:
+        return list(dict.fromkeys((believed, *named, "utf-8", "windows-1252")))
+    readings = plausible_charsets(text)
+    guesses = [_whatwg(detect_encoding(body, from_html_meta=False) or "")]
+    order = [*named, *guesses]
+    if readings and readings[0].plausibility >= _PLAUSIBLE:
+        best = readings[0]
+        guesses.insert(0, best.charset)
+        told = max((reading.plausibility for name in named if (reading := read_as(text, name))), default=0.0)
+        lied = best.plausibility >= max(_SURE, told + _AHEAD) and best.evidence >= _ENOUGH
+        order = [believed, *guesses, *named] if lied else [*named, *guesses]
+    return list(dict.fromkeys(name for name in (*order, "utf-8", "windows-1252") if name))
+
+
+def _is_plausible(text: bytes, charset: str) -> bool:
+    """Whether a text (see ``sample``) reads like a language by a charset; true where that can't be told."""
+    reading = read_as(text, charset)
+    enough = _SURE if charset in _BY_DEFAULT else _PLAUSIBLE
+    return reading is None or reading.evidence < _ENOUGH or reading.plausibility >= enough
 
 
 def _whatwg(name: str) -> str:
     """Python's name of the codec that the WHATWG means by this label; empty where there is none."""
-    return (map_encoding_to_html5(name, fallback_utf8=False) or "") if name else ""
+    codec = (map_encoding_to_html5(name, fallback_utf8=False) or "") if name else ""
+    return _WIDER.get(codec, codec)
 
 
 def _strictly(body: bytes, charset: str) -> str | None:

@@ -10,6 +10,8 @@ from resiliparse.extract.html2text import extract_plain_text
 
 from pipeline.extraction.affordable import affordable
 from pipeline.extraction.charset import UTF16_MARKS, decode
+from pipeline.extraction.html_parser import parse
+from pipeline.extraction.metadata import page_metadata
 
 Extractor = Literal["resiliparse", "trafilatura"]
 
@@ -19,13 +21,17 @@ def main_content(
     extractor: Extractor = "resiliparse",
     http_charset: str = "",
     notes: MutableMapping[str, str] | None = None,
+    url: str = "",
+    crawled: str = "",
 ) -> str:
     """The text of a page without navigation, advertising and the like; empty where nothing was found.
 
     Bytes are decoded (see ``decode``). A page is cut where it grows past ``MAX_HTML`` bytes or past what a parser can
-    take in bounded time (see ``affordable``). ``notes``, if given, gets ``charset`` and, of a page that was cut,
+    take in bounded time (see ``affordable``). ``notes``, if given, gets ``charset``, what the page says about itself
+    (see ``PageMetadata.noted``; ``url`` is where it was found, ``crawled`` when, ISO 8601) and, of a page that was cut,
     ``cut``: how many bytes of it were parsed. Raises what an extractor raises on a page that breaks it.
     """
+    wanted = notes is not None
     notes = {} if notes is None else notes
     if isinstance(html, bytes) and (html.startswith(UTF16_MARKS) or http_charset.lower().startswith("utf-16")):
         html, notes["charset"] = decode(html, http_charset)
@@ -43,6 +49,9 @@ def main_content(
         html = data[:stop].decode("utf-8", "replace") if isinstance(html, str) else data[:stop]
     if isinstance(html, bytes):
         html, notes["charset"] = decode(html, http_charset)
+    if wanted:
+        tree = parse(html.encode("utf-8", "replace"))
+        notes.update(page_metadata(tree, url, crawled or "9999").noted())
     return clean(_EXTRACTORS[extractor](html))
 
 

@@ -184,7 +184,17 @@ def shard_groups(recipe: Recipe, manifest: Mapping[str, Any]) -> tuple[ShardGrou
 
 def file_groups(manifest: Mapping[str, Any]) -> tuple[FileGroup, ...]:
     """The files of a run by kind, in the order in which the stages write them."""
-    order = ("filtered", "removed", "failed", "keys", "duplicates", "documents", "tokenizer", "shard")
+    order = (
+        "filtered",
+        "removed",
+        "failed",
+        "keys",
+        "duplicates",
+        "documents",
+        "tokenizer",
+        "vocabulary",
+        "shard",
+    )
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for one in manifest["files"]:
         groups[one["kind"]].append(one)

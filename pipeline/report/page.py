@@ -15,7 +15,7 @@ from filters.pii import Redactor
 from pipeline import files
 from pipeline.layout import Layout
 from pipeline.recipe import Recipe
-from pipeline.report import charts, contamination, distributions, duplicates, examples, facts
+from pipeline.report import charts, contamination, distributions, duplicates, examples, facts, vocabulary
 from pipeline.report.sample import SHOWN_TEXT, draw
 from pipeline.stage import output
 
@@ -61,6 +61,7 @@ def render(
             contamination=benchmarks,
             entities=facts.personal_data(recipe, manifest),
             shards=facts.shard_groups(recipe, manifest),
+            vocabulary=vocabulary.gather(recipe, layout, manifest),
             reasons=examples.removed(recipe, reasons, sample),
             causes=examples.failed(sample),
             files=facts.file_groups(manifest),
@@ -85,6 +86,7 @@ def _environment(recipe: Recipe) -> Environment:
         "percent": charts.percent,
         "short": charts.short,
         "visible": visible,
+        "token": token,
         "link": link,
         "excerpt": _excerpt(recipe),
         "filter_names": filter_names,
@@ -141,6 +143,11 @@ def _unstacked(text: str) -> str:
         if marks <= MAX_MARKS:
             kept.append(character)
     return "".join(kept)
+
+
+def token(text: str) -> str:
+    """A token's text in one line: line ends and tabs as signs, else as ``visible``."""
+    return visible(text).replace("\n", "⏎").replace("\t", "⇥")
 
 
 _WEB = re.compile(r"https?://[^\s\x00-\x20\x7f\"'<>\\]+", re.IGNORECASE)

@@ -1,13 +1,11 @@
-"""Unpacks what files come in: compressed streams, tar and zip archives, always streaming and in bounded memory.
+"""Walks the files inside tar and zip archives, always streaming and in bounded memory.
 
-``open_unpacked`` undoes compression, ``members`` walks the files inside an archive. Both expect hostile input: nothing
-is ever written to disk, links are not followed, and a size that a header claims is never believed before it is checked.
+Hostile input is expected: nothing is ever written to disk, links are not followed, and a size that a header claims is
+never believed before it is checked.
 """
 
 from __future__ import annotations
 
-import bz2
-import io
 import itertools
 import lzma
 import re
@@ -18,24 +16,15 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Protocol
-
-import zstandard
+from typing import IO
 
 from pipeline.files import open_read
+from pipeline.http_files import Unreachable
 from pipeline.sources.source import FilePart, UnreadableRecord
+from pipeline.sources.unpacked import Unpacked, open_unpacked, without_compression
 
-_INPUT_CHUNK = 1 << 18
 _OUTPUT_CHUNK = 1 << 18
 
-# A zstd block of 4 bytes can stand for 128 KiB, and the decompressor gives out all it can: 1 KiB in is at most 32 MiB.
-_ZSTD_PIECE = 1 << 10
-# Dumps made with ``zstd --long=31`` need a window of 2 GiB; the memory is taken only as far as it is really filled.
-_ZSTD_WINDOW = 1 << 31
-_XZ_MEMORY = 1 << 30
-
-_SKIPPABLE_FRAME = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
-_COMPRESSION_SUFFIX = re.compile(r"\.(gz|bz2|xz|zst|zstd)$", re.IGNORECASE)
 _TAR_NAME = re.compile(r"\.(tar(\.(gz|bz2|xz|zst|zstd))?|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)
 _ZIP_NAME = re.compile(r"\.zip$", re.IGNORECASE)
 
@@ -44,207 +33,6 @@ _MAX_TAR_EXTENSION = 1 << 20
 # zipfile holds the table of contents: some 600 bytes for each entry of at least 46.
 _MAX_ZIP_DIRECTORY = 32 << 20
 _BLOCK = 512
-
-
-class _Decompressor(Protocol):
-    """What one compressed member or frame is undone with. Raises what its library raises."""
-
-    @property
-    def finished(self) -> bool: ...
-    @property
-    def leftover(self) -> bytes:
-        """Input after the end of this member; meaningful once finished."""
-        ...
-
-    def feed(self, data: bytes) -> bytes:
-        """Some output, as bounded as the library allows; ``b""`` as data wants more input."""
-        ...
-
-    def wants_input(self) -> bool: ...
-
-
-class _Gzip:
-    def __init__(self) -> None:
-        self._inner = zlib.decompressobj(wbits=31)
-
-    @property
-    def finished(self) -> bool:
-        return self._inner.eof
-
-    @property
-    def leftover(self) -> bytes:
-        return self._inner.unused_data
-
-    def feed(self, data: bytes) -> bytes:
-        return self._inner.decompress(self._inner.unconsumed_tail + data, _OUTPUT_CHUNK)
-
-    def wants_input(self) -> bool:
-        return not self._inner.unconsumed_tail
-
-
-class _Bz2OrXz:
-    def __init__(self, inner: bz2.BZ2Decompressor | lzma.LZMADecompressor) -> None:
-        self._inner = inner
-
-    @property
-    def finished(self) -> bool:
-        return self._inner.eof
-
-    @property
-    def leftover(self) -> bytes:
-        return self._inner.unused_data
-
-    def feed(self, data: bytes) -> bytes:
-        return self._inner.decompress(data, _OUTPUT_CHUNK)
-
-    def wants_input(self) -> bool:
-        return self._inner.needs_input
-
-
-class _Zstd:
-    def __init__(self) -> None:
-        self._inner = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()
-        self._waiting = b""
-
-    @property
-    def finished(self) -> bool:
-        return bool(self._inner.eof)
-
-    @property
-    def leftover(self) -> bytes:
-        return self._inner.unused_data + self._waiting
-
-    def feed(self, data: bytes) -> bytes:
-        self._waiting += data
-        made: list[bytes] = []
-        size = start = 0
-        while start < len(self._waiting) and size < _OUTPUT_CHUNK and not self._inner.eof:
-            made.append(self._inner.decompress(self._waiting[start : start + _ZSTD_PIECE]))
-            start += _ZSTD_PIECE
-            size += len(made[-1])
-        self._waiting = self._waiting[start:]
-        return b"".join(made)
-
-    def wants_input(self) -> bool:
-        return not self._waiting
-
-
-def _decompressor(head: bytes) -> _Decompressor | None:
-    """The decompressor for a stream that begins with these bytes; None where they are no magic number that we know."""
-    if head.startswith(b"\x1f\x8b"):
-        return _Gzip()
-    if head.startswith(b"BZh"):
-        return _Bz2OrXz(bz2.BZ2Decompressor())
-    if head.startswith(b"\xfd7zXZ\x00"):
-        return _Bz2OrXz(lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY))
-    if head.startswith(b"\x28\xb5\x2f\xfd") or _SKIPPABLE_FRAME.match(head):
-        return _Zstd()
-    return None
-
-
-# bz2 reports damage as OSError, as if the disk were at fault.
-_DAMAGE = (zlib.error, lzma.LZMAError, zstandard.ZstdError, OSError, EOFError, ValueError)
-
-
-class Unpacked(io.RawIOBase):
-    """The bytes of a file without its compression (several members in a row included), to be read forward.
-
-    ``read(n)`` gives up to ``n`` bytes, and ``b""`` only at the end; ``position`` counts the bytes given out.
-    Raises UnreadableRecord where the compressed stream is damaged or cut, after all that could be read before.
-    """
-
-    def __init__(self, raw: IO[bytes]) -> None:
-        self._raw = raw
-        self._input = raw.read(_INPUT_CHUNK)
-        self._output = memoryview(b"")
-        self._member = _decompressor(self._input)
-        self._read_in = len(self._input)
-        self._damage: UnreadableRecord | None = None
-        self.compressed = self._member is not None
-        self.position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        target = memoryview(buffer).cast("B")  # type: ignore[arg-type]
-        while not self._output:
-            if self._damage is not None:
-                raise self._damage
-            try:
-                made = self._next()
-            except UnreadableRecord as error:
-                self._damage = error
-                raise
-            if made is None:
-                return 0
-            self._output = memoryview(made)
-        count = min(len(target), len(self._output))
-        target[:count] = self._output[:count]
-        self._output = self._output[count:]
-        self.position += count
-        return count
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-    def _next(self) -> bytes | None:
-        """The next piece of output, perhaps empty; None at the end."""
-        if not self.compressed:
-            piece, self._input = self._input or self._raw.read(_INPUT_CHUNK), b""
-            return piece or None
-        if self._member is None and not self._begin_member():
-            return None
-        member = self._member
-        assert member is not None
-        data = b""
-        if member.wants_input():
-            data, self._input = self._input or self._fetch(), b""
-            if not data:
-                raise UnreadableRecord(
-                    f"the compressed stream ends in its middle, after {self._read_in} bytes of the file"
-                )
-        try:
-            made = member.feed(data)
-        except _DAMAGE as error:
-            raise UnreadableRecord(
-                f"the compressed stream is damaged before byte {self._read_in} of the file: {error}"
-            ) from error
-        if member.finished:
-            self._input, self._member = member.leftover, None
-        return made
-
-    def _fetch(self) -> bytes:
-        data = self._raw.read(_INPUT_CHUNK)
-        self._read_in += len(data)
-        return data
-
-    def _begin_member(self) -> bool:
-        """Find the next member; False at the end. Members may be padded with zeros, as gzip and xz allow."""
-        while True:
-            self._input = self._input.lstrip(b"\0")
-            if len(self._input) < 6 and (more := self._fetch()):
-                self._input += more
-                continue
-            break
-        if not self._input:
-            return False
-        self._member = _decompressor(self._input)
-        if self._member is None:
-            place = self._read_in - len(self._input)
-            raise UnreadableRecord(f"byte {place} of the file begins neither a compressed member nor its padding")
-        return True
-
-
-def open_unpacked(path: str) -> Unpacked:
-    """Open a file and undo gzip, bzip2, xz or zstd, told by the first bytes and not by the name. Raises OSError."""
-    return Unpacked(open_read(path))
-
-
-def without_compression(name: str) -> str:
-    """A file's name without the suffix of its compression: ``book.txt.gz`` is ``book.txt``."""
-    return _COMPRESSION_SUFFIX.sub("", name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +48,11 @@ class Member:
     length: int
     data: bytes | None = None
     failure: str = ""
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file's name is that of an archive that ``members`` looks into."""
+    return _ZIP_NAME.search(name) is not None or _TAR_NAME.search(name) is not None
 
 
 def members(part: FilePart, max_bytes: int, wanted: Callable[[str], bool] = lambda path: True) -> Iterator[Member]:
@@ -469,6 +262,8 @@ def _zip_members(part: FilePart, max_bytes: int, wanted: Callable[[str], bool]) 
             if directory > _MAX_ZIP_DIRECTORY:
                 raise ValueError(f"its table of contents has {directory} bytes; pack so many files as tar")
             archive = zipfile.ZipFile(raw)
+        except Unreachable:
+            raise
         except _ZIP_DAMAGE as error:
             yield Member("", 0, part.size, failure=f"not a zip archive that can be read: {error}")
             return
@@ -502,6 +297,8 @@ def _zip_member(
     try:
         with archive.open(info) as stream:
             data = _read_up_to(stream, max_bytes + 1)
+    except Unreachable:
+        raise
     except _ZIP_DAMAGE as error:
         return Member(*place, failure=f"can't be unpacked: {error}")
     if len(data) > max_bytes:

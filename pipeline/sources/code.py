@@ -1,71 +1,55 @@
-"""Reads source code: files in folders or in tar and zip archives of repositories, one document a file.
+"""Reads source code: one document a file, from folders, archives, git bundles and bare repositories.
 
-Files that nobody wrote or that are copies of another project's are removed with a reason: lock files, vendored and
-built folders, minified and generated files. What the path alone tells is not even unpacked.
+Files that nobody wrote or that are copies of another project's are removed with a reason; what the path alone tells is
+not even unpacked. The licence of a file is what a line in it says, else that of the nearest folder above it that has one.
 """
 
 from __future__ import annotations
 
-import codecs
 import difflib
-import re
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from pipeline.sources.archives import members
+from pipeline import files, pulse
+from pipeline.sources import archives, git
+from pipeline.sources.archives import Member
+from pipeline.sources.code_files import decode, refused_by_content, refused_by_path
 from pipeline.sources.languages import LANGUAGES, language_of, language_of_name
-from pipeline.sources.source import FilePart, NotADocument, Record, Source
+from pipeline.sources.licences import allows, is_licence_file, licence_of_line, licence_of_text
+from pipeline.sources.source import FilePart, NotADocument, Record, Source, UnreadableRecord
 
-
-def _names(names: str) -> frozenset[str]:
-    return frozenset(names.split())
-
-
-_VENDORED_FOLDERS = _names(
-    "node_modules bower_components jspm_packages vendor vendors vendored _vendor third_party third-party thirdparty "
-    "3rdparty 3rd_party extern external externals site-packages dist-packages pods carthage godeps bundled "
-    "dist build builds _build __pycache__ .venv venv .tox .eggs .git .svn .hg .gradle .idea .next .nuxt .yarn"
-)
-"""Folders of other projects' code and of build products; ``deps``, ``lib`` and ``target`` often hold sources."""
-
-_LOCK_FILES = _names(
-    "package-lock.json npm-shrinkwrap.json pnpm-lock.yaml go.sum gradle.lockfile package.resolved cartfile.resolved "
-    "packages.lock.json project.assets.json bun.lockb"
-)
-
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f\ufffd]")
-_MAX_CONTROL_SHARE = 0.01
-
-_MINIFIED_NAME = re.compile(r"[.-]min\.(js|mjs|cjs|css|html)$")
-_MINIFIED_LANGUAGES = frozenset({"JavaScript", "CSS", "TypeScript"})
-_MINIFIED_MEAN_LINE = 110
-"""Mean characters a line above which Linguist holds scripts and style sheets to be minified (generated.rb)."""
-
-_HEAD_LINES = 40
-_COMMENT_LINE = re.compile(r"\s*(?://|/\*|\*|#|--|;|%|<!--|\(\*|\"\"\"|'''|\"|'|!|rem\b|@rem\b)", re.IGNORECASE)
-_GENERATED = re.compile(
-    r"""@generated\b
-      | \bdo\ not\ (?:edit|modify)\b (?!\ this\ (?:line|block))
-      | \b(?:auto(?:matically)?|machine)[ -]?generated\b
-      | \bgenerated\ (?:by|from|with|using)\b
-        (?=.{0,60}(?:[\w-]{1,40}\.\w|\d|tool|compiler|generator|protoc|swig|bison|lex|yacc|cython|thrift|antlr|openapi))""",
-    re.IGNORECASE | re.VERBOSE,
-)
+_MAX_LICENCE = 1 << 20
 
 
 class Code(Source):
-    """Source files by repository. The language goes to the document's metadata as ``programming_language``."""
+    """Source files by repository.
+
+    Metadata: `path`, `programming_language` (by Linguist's names), `licence` (SPDX) and `licence_file`.
+    """
 
     kind: Literal["code"] = "code"
-    reads: ClassVar[str] = "source files in folders, or in .tar (also .gz, .bz2, .xz, .zst) and .zip archives"
+    reads: ClassVar[str] = (
+        "source files in folders, in .tar (also .gz, .bz2, .xz, .zst) and .zip archives, and of one commit of git bundles "
+        "(.bundle) and bare repositories"
+    )
     default_chain: ClassVar[str] = "code"
     prose: ClassVar[bool] = False
 
     languages: tuple[str, ...] | None = Field(
         None, description="languages to keep, by Linguist's names (Python, C++, JavaScript); null: all that are known"
+    )
+    licences: tuple[str, ...] | None = Field(
+        None, description="SPDX identifiers of the licences to keep (MIT, Apache-2.0); null: all, known or not"
+    )
+    keep: tuple[Literal["vendored", "generated", "minified"], ...] = Field(
+        (), description="files that are kept although nobody wrote them for the project"
+    )
+    reference: str = Field(
+        "HEAD", description="what is read of a git repository: HEAD, a branch, a tag or a commit's number"
     )
 
     @field_validator("languages")
@@ -80,92 +64,155 @@ class Code(Source):
         return languages
 
     def read(self, part: FilePart, max_record_bytes: int) -> Iterator[Record]:
-        """One record a file."""
-        for member in members(part, max_record_bytes, lambda path: not self._refused_by_path(path)):
-            record = Record(member.offset, member.length, failure=member.failure)
-            record.metadata = {"path": member.path}
-            if member.data is not None:
-                self._fill(record, member.path, member.data)
-            elif not member.failure:
-                record.text = partial(_refuse, self._refused_by_path(member.path))
-            yield record
+        """One record a file. Of a bare repository the file HEAD gives all records, its other files none.
 
-    def _refused_by_path(self, path: str) -> str:
+        Archives and repositories are walked twice: the licence of a file may lie behind it.
+        """
+        if part.start > 0 or (not git.is_head_of_repository(part) and git.is_in_repository(part)):
+            return
+        try:
+            walk, licences = self._opened(part, max_record_bytes)
+            for member in walk(lambda path: not self._refused(path)):
+                yield self._record(member, licences)
+        except UnreadableRecord as error:
+            yield Record(0, part.size, failure=str(error))
+
+    def _opened(
+        self, part: FilePart, limit: int
+    ) -> tuple[Callable[[Callable[[str], bool]], Iterator[Member]], _Licences]:
+        """What walks the files, and the licences of their folders."""
+        if git.is_bundle(part.path) or git.is_head_of_repository(part):
+            pulse.rest()  # a pack is indexed before the first file can be read
+            walk = partial(git.members, part, self.reference, limit)
+        elif archives.is_archive(part.name):
+            walk = partial(archives.members, part, limit)
+        else:
+            return partial(archives.members, part, limit), _Beside(part)
+        return walk, _Inside(walk(_is_licence_path))
+
+    def _refused(self, path: str) -> str:
         """Why a file with this path is no document; "" where its content has to be seen."""
-        *folders, name = path.lower().split("/")
-        if not _VENDORED_FOLDERS.isdisjoint(folders):
-            return "code.vendored"
-        if name in _LOCK_FILES or name.endswith(".lock"):
-            return "code.lock_file"
-        if _MINIFIED_NAME.search(name):
-            return "code.minified"
-        if "." in name.lstrip(".") and not language_of_name(path):
+        reason = refused_by_path(path)
+        if reason.removeprefix("code.") in self.keep:
+            reason = ""
+        name = path.rpartition("/")[2]
+        if not reason and "." in name.lstrip(".") and not language_of_name(path):
             return "code.unknown_language"  # only files without a suffix are asked for their first line
-        return ""
+        return reason
 
-    def _fill(self, record: Record, path: str, data: bytes) -> None:
-        text = decode(data)
+    def _record(self, member: Member, licences: _Licences) -> Record:
+        record = Record(member.offset, member.length, failure=member.failure)
+        record.metadata = {"path": member.path}
+        if member.failure:
+            return record
+        if member.data is None:
+            record.text = partial(_refuse, self._refused(member.path))
+            return record
+        text = decode(member.data)
         if text is None:
             record.text = partial(_refuse, "code.binary")
-            return
-        language = language_of(path, text)
-        if language:
+            return record
+        if language := language_of(member.path, text):
             record.metadata["programming_language"] = language
+        licence, licence_file = licence_of_line(text), ""
+        if not licence:
+            licence, licence_file = licences.of(member.path)
+        if licence:
+            record.metadata["licence"] = licence
+        if licence_file:
+            record.metadata["licence_file"] = licence_file
+        reason = self._reason(text, language, licence)
+        record.text = partial(_refuse, reason) if reason else partial(str, text)
+        return record
+
+    def _reason(self, text: str, language: str, licence: str) -> str:
+        """Why a file is no document; "" where it is one."""
         if not text.strip():
-            reason = "code.empty"
-        elif not language:
-            reason = "code.unknown_language"
-        elif self.languages is not None and language not in self.languages:
-            reason = "code.other_language"
-        elif language in _MINIFIED_LANGUAGES and _mean_line(text) > _MINIFIED_MEAN_LINE:
-            reason = "code.minified"
-        elif is_generated(text):
-            reason = "code.generated"
-        else:
-            record.text = partial(str, text)
-            return
-        record.text = partial(_refuse, reason)
+            return "code.empty"
+        if not language:
+            return "code.unknown_language"
+        if self.languages is not None and language not in self.languages:
+            return "code.other_language"
+        reason = refused_by_content(text, language)
+        if reason and reason.removeprefix("code.") not in self.keep:
+            return reason
+        if self.licences is not None and not licence:
+            return "code.no_licence"
+        if self.licences is not None and not allows(licence, frozenset(self.licences)):
+            return "code.other_licence"
+        return ""
 
 
 def _refuse(reason: str) -> str:
     raise NotADocument(reason)
 
 
-def decode(data: bytes) -> str | None:
-    r"""A source file's characters with line ends as ``\n``; None for a binary file.
+def _is_licence_path(path: str) -> bool:
+    return is_licence_file(path.rpartition("/")[2])
 
-    Tried in turn: a byte order mark, UTF-8, and the encoding that is detected. Any NUL byte outside UTF-16 is binary.
-    """
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
-    elif b"\0" in data:
+
+class _Licences:
+    """The licences of folders."""
+
+    def of(self, path: str) -> tuple[str, str]:
+        """The licence that holds for a file, and the file that says so; "" twice where none does."""
+        folder = path
+        while folder:
+            folder = folder.rpartition("/")[0]
+            if found := self._in(folder):
+                return found
+        return "", ""
+
+    def _in(self, folder: str) -> tuple[str, str] | None:
+        raise NotImplementedError
+
+
+class _Inside(_Licences):
+    """Those in an archive or repository."""
+
+    def __init__(self, members: Iterator[Member]) -> None:
+        texts: dict[str, list[tuple[str, bytes]]] = {}
+        for member in members:
+            if member.data is not None:
+                folder, _, name = member.path.rpartition("/")
+                texts.setdefault(folder, []).append((name, member.data[:_MAX_LICENCE]))
+        self._found = {folder: found for folder, one in texts.items() if (found := _named(folder, one))}
+
+    def _in(self, folder: str) -> tuple[str, str] | None:
+        return self._found.get(folder)
+
+
+class _Beside(_Licences):
+    """Those beside and above a loose file, up to the source's folder."""
+
+    def __init__(self, part: FilePart) -> None:
+        known = part.path.endswith(part.name)  # names with bytes that are no UTF-8 are spelled in another way
+        self._top = part.path.removesuffix(part.name) if known else None
+
+    def _in(self, folder: str) -> tuple[str, str] | None:
+        if self._top is None:
+            return None
+        return _beside(f"{self._top}{folder}/" if folder else self._top, folder)
+
+
+@functools.lru_cache(maxsize=4096)
+def _beside(path: str, folder: str) -> tuple[str, str] | None:
+    texts = []
+    for one in files.find(f"{path}*"):
+        name = one.path.rpartition("/")[2]
+        if is_licence_file(name):
+            with files.open_read(one.path) as stream:
+                texts.append((name, stream.read(_MAX_LICENCE)))
+    return _named(folder, texts)
+
+
+def _named(folder: str, texts: list[tuple[str, bytes]]) -> tuple[str, str] | None:
+    """The licence of a folder with these licence files; several mean that one may choose."""
+    found: dict[str, str] = {}
+    for name, data in sorted(texts):
+        licence = licence_of_text(decode(data) or "")
+        if licence:
+            found.setdefault(licence, f"{folder}/{name}" if folder else name)
+    if not found:
         return None
-    else:
-        encoding = "utf-8-sig"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError:
-        from resiliparse.parse.encoding import detect_encoding
-
-        detected = detect_encoding(data) if encoding == "utf-8-sig" else None
-        try:
-            text = data.decode(detected) if detected else ""
-        except (LookupError, ValueError):
-            return None
-        if not text or _control_share(text) > _MAX_CONTROL_SHARE:
-            return None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _control_share(text: str) -> float:
-    return len(_CONTROL.findall(text)) / len(text)
-
-
-def _mean_line(text: str) -> float:
-    return len(text) / (text.count("\n") + 1)
-
-
-def is_generated(text: str) -> bool:
-    """Whether a comment in the first 40 lines says that a program wrote the file (``@generated``, DO NOT EDIT, …)."""
-    lines = text[:8000].split("\n")[:_HEAD_LINES]
-    return any(_COMMENT_LINE.match(line) and _GENERATED.search(line) for line in lines)
+    return " OR ".join(sorted(found)), ", ".join(found[licence] for licence in sorted(found))

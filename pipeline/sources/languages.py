@@ -1,4 +1,4 @@
-"""Which programming language a file is written in, told by its name, its first line, or a few telltale words.
+"""Which programming language a file is written in, told by its name, its first line, or its content.
 
 A table of our own and not a lexer library's: looking up a name takes a microsecond instead of a millisecond, and the
 names are those of GitHub's Linguist, by which code corpora are usually described.
@@ -7,6 +7,12 @@ names are those of GitHub's Linguist, by which code corpora are usually describe
 from __future__ import annotations
 
 import re
+
+from pipeline.sources import language_hints
+from pipeline.sources.language_hints import CONTENT_ONLY
+
+UNTOLD = "?"
+"""The name of a file is that of a language, but of which, its content tells."""
 
 _BY_SUFFIX = """
 ABAP: abap
@@ -205,39 +211,25 @@ LANGUAGES = frozenset(
         *_LANGUAGE_OF_SUFFIX.values(),
         *_LANGUAGE_OF_NAME.values(),
         *_LANGUAGE_OF_INTERPRETER.values(),
-        "Objective-C",
-        "Rocq",
+        *language_hints.NAMED,
     }
 )
 """Every language that ``language_of`` can name."""
 
 _SHEBANG = re.compile(r"#![ \t]*(?:\S*/)?(?:env[ \t]+(?:-\S+[ \t]+|\w+=\S*[ \t]+)*)?([A-Za-z-]+)")
-_TELLTALES: dict[str, tuple[tuple[re.Pattern[str], str], ...]] = {
-    # Suffixes that several languages share: the first pattern found in the file's beginning decides.
-    "h": (
-        (re.compile(r"^[ \t]*(?:@interface|@protocol|@class|#import)\b", re.MULTILINE), "Objective-C"),
-        (
-            re.compile(
-                r"^[ \t]*(?:class|namespace|template|using|public:|private:)|\bstd::|\bconstexpr\b", re.MULTILINE
-            ),
-            "C++",
-        ),
-    ),
-    "m": (
-        (
-            re.compile(r"^[ \t]*(?:@interface|@implementation|@import|@class|#import|#include)\b", re.MULTILINE),
-            "Objective-C",
-        ),
-    ),
-    "ts": ((re.compile(r"\A\s*<(?:\?xml|!DOCTYPE TS|TS\b)"), "XML"),),
-    "v": ((re.compile(r"^[ \t]*(?:Require|Theorem|Lemma|Inductive|Proof)\b", re.MULTILINE), "Rocq"),),
-    "pl": ((re.compile(r"^[ \t]*:-|^[a-z]\w{0,60}\([^)\n]{0,200}\)[ \t]*:-", re.MULTILINE), "Prolog"),),
-}
-_TELLTALE_CHARACTERS = 20_000
+
+_BY_NOTE = {language.lower().replace(" ", "-"): language for language in LANGUAGES}
+_BY_NOTE |= {
+    "bash": "Shell", "cpp": "C++", "cs": "C#", "csharp": "C#", "elisp": "Emacs Lisp", "emacs-lisp": "Emacs Lisp",
+    "f90": "Fortran", "js": "JavaScript", "latex": "TeX", "lisp": "Common Lisp", "make": "Makefile", "objc": "Objective-C",
+    "py": "Python", "sh": "Shell", "shell-script": "Shell", "tex": "TeX", "ts": "TypeScript", "vim": "Vim Script",
+    "rst": "reStructuredText", "proto": "Protocol Buffer", "dosbatch": "Batchfile", "zsh": "Shell",
+}  # fmt: skip
+"""What editors call the languages."""
 
 
 def language_of_name(path: str) -> str:
-    """The language by the last part of the path alone; "" where the name says nothing."""
+    """The language by the last part of the path alone; "" where the name says nothing, UNTOLD where the content must."""
     name = path.rpartition("/")[2].lower()
     if known := _LANGUAGE_OF_NAME.get(name):
         return known
@@ -246,18 +238,24 @@ def language_of_name(path: str) -> str:
         return ""
     if found := _LANGUAGE_OF_SUFFIX.get(suffix):
         return found
+    if suffix in CONTENT_ONLY:
+        return UNTOLD
     return "Dockerfile" if stem == "dockerfile" or suffix == "dockerfile" else ""
 
 
 def language_of(path: str, text: str) -> str:
-    """The language of a file by its name and beginning; "" where it is none that we know."""
-    found = language_of_name(path)
-    if not found:
-        name = path.rpartition("/")[2]
-        shebang = _SHEBANG.match(text) if "." not in name.lstrip(".") else None
+    """The language of a file; "" where it is none that we know.
+
+    Asked in turn, as Linguist does: a note to an editor, the name, the first line (of files without a suffix), and
+    where languages share the suffix, the content.
+    """
+    named = language_of_name(path)
+    if "." in path.rpartition("/")[2].lstrip(".") and not named:
+        return ""
+    if note := _BY_NOTE.get(language_hints.noted(text)):
+        return note
+    if not named:
+        shebang = _SHEBANG.match(text)
         return _LANGUAGE_OF_INTERPRETER.get(shebang[1].lower(), "") if shebang else ""
-    suffix = path.rpartition(".")[2].lower()
-    for pattern, language in _TELLTALES.get(suffix, ()):
-        if pattern.search(text, 0, _TELLTALE_CHARACTERS):
-            return language
-    return found
+    told = language_hints.of_content(path.rpartition(".")[2].lower(), text)
+    return told or named.removeprefix(UNTOLD)

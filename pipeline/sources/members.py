@@ -7,16 +7,16 @@ Entering and going on after damage both mean: go on at the next place that passe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import IO, Any, Protocol
+from typing import IO
 
 import zstandard
-from isal import igzip_lib, isal_zlib
+
+from pipeline.sources.decompressors import DAMAGE, SKIPPABLE, Decompressor, Inflate, Unzstd
 
 _BLOCK = 1 << 18
 _INPUT = 1 << 15
-_OUTPUT = 1 << 18
+_ZSTD_WINDOW = 1 << 27
 _HEAD = 4096
 """Unpacked bytes that ``begins`` gets to see."""
 
@@ -72,79 +72,6 @@ class Window:
         return offset
 
 
-class Decompressor(Protocol):
-    """Undoes one member. Raises ``IsalError`` or ``ZstdError``."""
-
-    @property
-    def finished(self) -> bool: ...
-    @property
-    def leftover(self) -> int:
-        """How many of the bytes fed in lie behind the end of the member; known once finished."""
-        ...
-
-    @property
-    def wants_input(self) -> bool: ...
-    def feed(self, data: bytes) -> bytes:
-        """Some output, bounded whatever the input is."""
-        ...
-
-
-class _Inflate:
-    """Intel's inflate: 2.5 times as fast as zlib's on web pages, and a tenth of the whole job is inflating."""
-
-    __slots__ = ("_inner",)
-
-    def __init__(self) -> None:
-        self._inner = isal_zlib.decompressobj(wbits=31)
-
-    @property
-    def finished(self) -> bool:
-        return self._inner.eof
-
-    @property
-    def leftover(self) -> int:
-        return len(self._inner.unused_data)
-
-    @property
-    def wants_input(self) -> bool:
-        return not self._inner.unconsumed_tail
-
-    def feed(self, data: bytes) -> bytes:
-        return self._inner.decompress(data or self._inner.unconsumed_tail, _OUTPUT)
-
-
-class _Unzstd:
-    # A block of four bytes can stand for 128 KiB, and all its output comes at once: so input goes in by small pieces.
-    _PIECE = 512
-
-    def __init__(self, dictionary: zstandard.ZstdCompressionDict | None) -> None:
-        self._inner = zstandard.ZstdDecompressor(dictionary, max_window_size=1 << 27).decompressobj()
-        self._waiting = b""
-
-    @property
-    def finished(self) -> bool:
-        return bool(self._inner.eof)
-
-    @property
-    def leftover(self) -> int:
-        return len(self._inner.unused_data) + len(self._waiting)
-
-    @property
-    def wants_input(self) -> bool:
-        return not self._waiting
-
-    def feed(self, data: bytes) -> bytes:
-        data = data or self._waiting
-        made: list[bytes] = []
-        size = at = 0
-        while at < len(data) and size < _OUTPUT and not self._inner.eof:
-            made.append(self._inner.decompress(data[at : at + self._PIECE]))
-            size += len(made[-1])
-            at += self._PIECE
-        self._waiting = data[at:]
-        return b"".join(made)
-
-
 class Gzip:
     """The gzip format (RFC 1952)."""
 
@@ -153,7 +80,7 @@ class Gzip:
 
     def decompressor(self) -> Decompressor:
         """For one member."""
-        return _Inflate()
+        return Inflate()
 
     def plausible(self, head: bytes) -> bool:
         """Whether a member could begin with these bytes."""
@@ -171,7 +98,7 @@ class Zstd:
 
     def decompressor(self) -> Decompressor:
         """For one frame."""
-        return _Unzstd(self._dictionary)
+        return Unzstd(self._dictionary, _ZSTD_WINDOW)
 
     def plausible(self, head: bytes) -> bool:
         """Whether a frame could begin with these bytes."""
@@ -179,8 +106,6 @@ class Zstd:
 
 
 Codec = Gzip | Zstd
-
-_FAULTS: tuple[Any, ...] = (igzip_lib.IsalError, zstandard.ZstdError, MemoryError)
 
 
 class Member:
@@ -206,13 +131,13 @@ class Member:
                 self._read += len(data)
             try:
                 made = self._inner.feed(data)
-            except _FAULTS as fault:
+            except DAMAGE as fault:
                 self.broken = True
                 raise Damaged(
                     f"the {self._name} member at byte {self.offset} of the file is damaged: {fault}"
                 ) from fault
             if self._inner.finished:
-                self.end = self._read - self._inner.leftover
+                self.end = self._read - len(self._inner.leftover)
             elif not made and not data:
                 self.broken = True
                 raise Damaged(f"the file ends inside the {self._name} member at byte {self.offset}")
@@ -245,9 +170,6 @@ def find_start(window: Window, codec: Codec, offset: int, begins: Begins) -> int
     while place is not None and not is_start(window, codec, place, begins):
         place = window.find(codec.magic, place + 1)
     return place
-
-
-_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
 
 
 class Members:
@@ -285,7 +207,7 @@ class Members:
         assert self._next is not None
         place = self._window.skip_zeros(self._next)
         head = self._window.exactly(place, 8)
-        while isinstance(self._codec, Zstd) and len(head) == 8 and _SKIPPABLE.match(head):
+        while isinstance(self._codec, Zstd) and len(head) == 8 and SKIPPABLE.match(head):
             place += 8 + int.from_bytes(head[4:], "little")
             head = self._window.exactly(place, 8)
         if not head:
@@ -299,11 +221,12 @@ class Members:
 
 
 class Plain:
-    """A file without compression as a stream of pieces."""
+    """A file without compression as a stream of pieces; any place in it can be gone to."""
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, size: int) -> None:
         self._window = window
         self._offset = 0
+        self.size = size
 
     def more(self) -> bytes:
         """The next piece; none at the end."""
@@ -311,109 +234,9 @@ class Plain:
         self._offset += len(piece)
         return piece
 
+    def go_to(self, offset: int) -> None:
+        """Read on from here."""
+        self._offset = offset
+
     def abandon(self) -> None:
         """A file is not abandoned: it has no more bytes than it has."""
-
-
-class Buffer:
-    """Unpacked pieces as one stream to look ahead in. ``position`` counts the bytes that were passed.
-
-    ``budget`` bounds the bytes that may be passed over in search of the next record (the output of a bomb, say): then
-    the stream is abandoned and Damaged raised. 0 means no bound.
-    """
-
-    def __init__(self, pieces: Member | Members | Plain, budget: int = 0) -> None:
-        self._pieces = pieces
-        self._budget = budget
-        self._passed = 0
-        self._data = b""
-        self._at = 0
-        self.position = 0
-
-    def has(self, count: int) -> bool:
-        """Whether there are ``count`` more bytes; they are in memory then. Raises Damaged."""
-        missing = self._at + count - len(self._data)
-        if missing <= 0:
-            return True
-        pieces = [self._data[self._at :]]
-        try:
-            while missing > 0 and (piece := self._pieces.more()):
-                pieces.append(piece)
-                missing -= len(piece)
-        finally:
-            self._data, self._at = b"".join(pieces), 0
-        return missing <= 0
-
-    def look(self, start: int, stop: int) -> bytes:
-        """The bytes from ``start`` to ``stop`` ahead, as far as they are in memory."""
-        return self._data[self._at + start : self._at + stop]
-
-    def match(self, pattern: re.Pattern[bytes], start: int = 0) -> re.Match[bytes] | None:
-        """Match at ``start`` ahead, in what is in memory."""
-        return pattern.match(self._data, self._at + start)
-
-    def search(self, pattern: re.Pattern[bytes], start: int, stop: int) -> int | None:
-        """Where the first match in ``start`` to ``stop`` ahead ends, in what is in memory."""
-        found = pattern.search(self._data, self._at + start, self._at + stop)
-        return found.end() - self._at if found else None
-
-    def in_memory(self) -> int:
-        """How many bytes ahead are in memory."""
-        return len(self._data) - self._at
-
-    def skip(self, count: int) -> bool:
-        """Pass ``count`` bytes; False if the stream ended before. Raises Damaged."""
-        while True:
-            step = min(count, self.in_memory())
-            self._at += step
-            self.position += step
-            count -= step
-            if not count:
-                return True
-            self._spend(step)
-            if not self.has(1):
-                return False
-
-    def record_begins(self) -> None:
-        """The search is over: what was passed over so far does not count any more."""
-        self._passed = 0
-
-    def drop(self) -> None:
-        """Pass everything that is in memory."""
-        self.position += self.in_memory()
-        self._data, self._at = b"", 0
-
-    def skip_newlines(self) -> bool:
-        """Pass line ends; False at the end of the stream. Raises Damaged."""
-        while self.has(1):
-            if self._data[self._at] not in b"\r\n":
-                return True
-            self._at += 1
-            self.position += 1
-        return False
-
-    def skip_past(self, pattern: re.Pattern[bytes], longest: int) -> bool:
-        """Pass everything up to where a match of ``pattern`` ends, at least one byte on; False if there is none.
-
-        ``longest`` bounds the length of a match with all that its lookaheads see. Raises Damaged.
-        """
-        start = 1
-        while True:
-            whole = not self.has(longest + 1)
-            end = self.search(pattern, start, self.in_memory())
-            if end is not None:
-                self.skip(end)
-                return True
-            if whole:
-                self.drop()
-                return False
-            passed = self.in_memory() - longest
-            self.skip(passed)
-            self._spend(passed)
-            start = 0
-
-    def _spend(self, count: int) -> None:
-        self._passed += count
-        if 0 < self._budget < self._passed:
-            self._pieces.abandon()
-            raise Damaged(f"more than {self._budget} bytes unpacked without finding a record")

@@ -8,6 +8,9 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline import files
+from pipeline.files import Found
+
 
 class NotADocument(Exception):  # noqa: N818 - not an error: an outcome
     """Raised while a record's text is made: the record was read well, but it is no document (a redirect, an image).
@@ -72,7 +75,7 @@ class Source(BaseModel):
     kind: str
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="names the folder of its outputs")
     paths: tuple[str, ...] = Field(
-        min_length=1, description="files or patterns (**, *, ?); local, gs://, s3://, hdfs://"
+        min_length=1, description="files or patterns (**, *, ?); local, gs://, s3://, hdfs://; single files by https://"
     )
     filters: str | None = Field(None, description="the filter chain its documents go through; null: none")
 
@@ -83,9 +86,21 @@ class Source(BaseModel):
     prose: ClassVar[bool] = True
     """Whether its documents have sentences; from others no sentence spans are cut."""
 
+    def find(self) -> list[Found]:
+        """Its files, each once. Raises OSError where a folder can't be listed or a server doesn't answer."""
+        return list({file.path: file for pattern in self.paths for file in files.find(pattern)}.values())
+
+    def folder(self) -> str | None:
+        """The folder that its files are named by, where that is not the deepest one that all its paths share."""
+        return None
+
     def can_enter(self, path: str) -> bool:
         """Whether a file with this name can be entered at any byte, so that it may be cut into several parts."""
         return False
+
+    def reads_besides(self) -> tuple[str, ...]:
+        """Paths or patterns of further files that the output depends on: they are part of the run's input."""
+        return ()
 
     def read(self, part: FilePart, max_record_bytes: int) -> Iterator[Record]:
         """The records that begin in this part, in file order, each exactly once whatever the parts are.

@@ -1,82 +1,22 @@
-"""Reads documents that are rows of a table: lines of JSON, or rows of Parquet files."""
+"""Reads documents that are rows of a table: lines of JSON, rows of Parquet files, rows of Arrow files and streams."""
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator
 from typing import IO, Any, ClassVar, Literal
 
-from pydantic import Field
+from pipeline.files import is_remote, open_read
+from pipeline.sources.columns import Table, description, no_data
+from pipeline.sources.lines import lines
+from pipeline.sources.source import FilePart, Record
 
-from pipeline.files import open_read
-from pipeline.sources.archives import Unpacked
-from pipeline.sources.source import FilePart, NotADocument, Record, Source, UnreadableRecord
-
-_CHUNK = 1 << 18
 _BATCH_ROWS = 256
-_UTF8_BOM = b"\xef\xbb\xbf"
+_ARROW_MAGIC = b"ARROW1"
 
 
-class _Table(Source):
-    """What both kinds of tables share: which columns mean what."""
-
-    text: str = Field("text", description="the column that holds the document's text")
-    id: str | None = Field(None, description="a column that is kept as metadata under the name id")
-    url: str | None = Field("url", description="the column with the address; rows may lack it")
-    date: str | None = Field("date", description="the column with the date; rows may lack it")
-    metadata: tuple[str, ...] = Field((), description="further columns to keep, as text")
-
-    def _columns(self) -> tuple[str, ...]:
-        named = (self.text, self.id, self.url, self.date, *self.metadata)
-        return tuple(dict.fromkeys(name for name in named if name))
-
-    def _fill(self, record: Record, row: Mapping[str, Any], max_record_bytes: int) -> Record:
-        """The record of a row. A null text is no document, any other value that is no text a failure."""
-        text = row.get(self.text)
-        if self.text not in row:
-            record.failure = f"no column {self.text!r}"
-        elif text is None:
-            record.text = _refuse_null
-        elif not isinstance(text, str):
-            record.failure = f"column {self.text!r} holds {type(text).__name__}, not text"
-        elif len(text) > max_record_bytes:
-            record.failure = (
-                f"the text has {len(text)} characters; the largest record allowed is {max_record_bytes} bytes"
-            )
-        else:
-            record.text = partial(_sound, text)
-        record.url = _as_text(row.get(self.url)) if self.url else ""
-        record.date = _as_text(row.get(self.date)) if self.date else ""
-        kept = [(name, row.get(name)) for name in self.metadata]
-        if self.id:
-            kept.append(("id", row.get(self.id)))
-        record.metadata = {name: _as_text(value) for name, value in kept if value is not None}
-        return record
-
-
-def _refuse_null() -> str:
-    raise NotADocument("table.null_text")
-
-
-def _sound(text: str) -> str:
-    r"""The text with lone surrogates (JSON allows ``"\ud800"``) replaced, so that it can be written as UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-def _as_text(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return _sound(value)
-    return _sound(json.dumps(value, ensure_ascii=False, sort_keys=True, default=str))
-
-
-class Jsonl(_Table):
+class Jsonl(Table):
     """A JSON object on each line. Blank lines are passed over; a line that is no object with a text is a failure."""
 
     kind: Literal["jsonl"] = "jsonl"
@@ -88,20 +28,11 @@ class Jsonl(_Table):
 
     def read(self, part: FilePart, max_record_bytes: int) -> Iterator[Record]:
         """One record a line; offsets are bytes of the unpacked file."""
-        with Unpacked(open_read(part.path)) as stream:
-            compressed = stream.compressed  # whatever the name says
-            if compressed and part.start > 0:
-                return
-            if compressed:
-                yield from self._records(stream.read, 0, None, max_record_bytes)
-                return
-        with open_read(part.path, max(0, part.start - 1)) as raw:
-            yield from self._records(raw.read, part.start, part.stop, max_record_bytes)
-
-    def _records(
-        self, read: Callable[[int], bytes], start: int, stop: int | None, max_record_bytes: int
-    ) -> Iterator[Record]:
-        for offset, length, line, failure in lines(read, start, stop, max_record_bytes):
+        if no_data(part):
+            if part.start == 0:
+                yield description(part)
+            return
+        for offset, length, line, failure in lines(part, max_record_bytes):
             record = Record(offset, length, failure=failure)
             if failure:
                 yield record
@@ -117,116 +48,204 @@ class Jsonl(_Table):
         if not isinstance(row, dict):
             record.failure = f"expected a JSON object, found {type(row).__name__}"
             return record
-        return self._fill(record, row, max_record_bytes)
+        return self.fill(record, row, max_record_bytes)
 
 
-def lines(
-    read: Callable[[int], bytes], start: int, stop: int | None, max_bytes: int
-) -> Iterator[tuple[int, int, bytes, str]]:
-    """The lines that begin in [start, stop): offset, length with its newline, the bytes, or why they were not kept.
-
-    ``read`` gives the bytes from ``start - 1`` on (from 0 where ``start`` is 0): whether a line begins at ``start`` is
-    told by the byte before it. A line longer than ``max_bytes`` is passed over without being held.
-    """
-    pieces: list[bytes] = []
-    held = 0  # bytes in pieces
-    length = 0  # bytes of the line so far, held or not
-    offset = start
-    owned = start == 0  # whether the line being read began in this part
-    position = max(0, start - 1)
-    while stop is None or owned or position < stop:
-        try:
-            chunk = read(_CHUNK)
-        except UnreadableRecord as error:
-            yield offset, length, b"", str(error)
-            return
-        if not chunk:
-            break
-        begin = 0
-        while begin < len(chunk):
-            newline = chunk.find(b"\n", begin)
-            end = newline + 1 if newline >= 0 else len(chunk)
-            length += end - begin
-            if owned and length <= max_bytes:
-                pieces.append(chunk[begin:end])
-                held += end - begin
-            elif held:
-                pieces, held = [], 0
-            begin = end
-            if newline < 0:
-                break
-            if owned:
-                yield _line(offset, length, pieces, max_bytes)
-            offset = position + end
-            if stop is not None and offset >= stop:
-                return
-            pieces, held, length, owned = [], 0, 0, True
-        position += len(chunk)
-    if owned and length:
-        yield _line(offset, length, pieces, max_bytes)
-
-
-def _line(offset: int, length: int, pieces: list[bytes], max_bytes: int) -> tuple[int, int, bytes, str]:
-    if length > max_bytes:
-        return offset, length, b"", f"the line has {length} bytes; the largest record allowed is {max_bytes}"
-    line = b"".join(pieces)
-    return offset, length, line.removeprefix(_UTF8_BOM) if offset == 0 else line, ""
-
-
-class Parquet(_Table):
+class Parquet(Table):
     """A row of a Parquet file each; only the columns that are named in the settings are read."""
 
     kind: Literal["parquet"] = "parquet"
-    reads: ClassVar[str] = "Parquet files"
+    reads: ClassVar[str] = "Parquet files, entered at any row group"
+
+    def can_enter(self, path: str) -> bool:
+        """Every Parquet file: a part owns the row groups whose first byte lies in it."""
+        return path.lower().endswith((".parquet", ".pq"))
 
     def read(self, part: FilePart, max_record_bytes: int) -> Iterator[Record]:
         """One record a row, in order; the offset is the row's number in the file, the length 1."""
-        if part.start > 0:
+        if no_data(part):
+            if part.start == 0:
+                yield description(part)
             return
         with open_read(part.path) as raw:
-            yield from self._rows(raw, part.size, max_record_bytes)
+            yield from self._rows(raw, part, max_record_bytes)
 
-    def _rows(self, raw: IO[bytes], size: int, max_record_bytes: int) -> Iterator[Record]:
+    def _rows(self, raw: IO[bytes], part: FilePart, max_record_bytes: int) -> Iterator[Record]:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        damage = (pa.ArrowException, OSError, ValueError)
+        damage = (pa.ArrowException, OSError, ValueError, MemoryError)
         try:
             # A buffered stream of pages instead of whole column chunks: memory stays small in row groups of gigabytes.
             table = pq.ParquetFile(raw, buffer_size=1 << 20, pre_buffer=False)
             schema = table.schema_arrow
+            groups = _groups(table.metadata)
         except damage as error:
-            yield Record(0, size, failure=f"not a Parquet file that can be read: {error}")
+            if part.start == 0:
+                yield Record(0, part.size, failure=f"not a Parquet file that can be read: {error}")
             return
-        if self.text not in schema.names:
-            yield Record(0, size, failure=f"no column {self.text!r}; there are {', '.join(schema.names[:50])}")
+        if _top(self.text, schema.names) is None:
+            if part.start == 0:
+                yield Record(0, part.size, failure=_no_column(self.text, schema.names))
             return
-        columns = [name for name in self._columns() if name in schema.names]
+        columns = [name for name in self.columns() if _top(name, schema.names)]
         row = 0
-        for group in range(table.num_row_groups):
-            end = row + table.metadata.row_group(group).num_rows
+        for group, (start, count) in enumerate(groups):
+            first, row = row, row + count
+            if not part.start <= min(max(start, 0), part.size - 1) < part.stop:
+                continue
+            done = 0
             try:
                 for batch in table.iter_batches(_BATCH_ROWS, row_groups=[group], columns=columns):
-                    for values in _batch_rows(batch):
-                        record = Record(row, 1)
-                        row += 1
-                        if isinstance(values, str):
-                            record.failure = values
-                            yield record
-                        else:
-                            yield self._fill(record, values, max_record_bytes)
+                    for record in _records(self, batch, first + done, max_record_bytes):
+                        yield record
+                        done += 1
             except damage as error:
-                yield Record(row, max(0, end - row), failure=f"row group {group} is damaged: {error}")
-            row = end
+                yield Record(
+                    first + done, max(0, count - done), failure=f"row group {group} is damaged or too large: {error}"
+                )
 
 
-def _batch_rows(batch: Any) -> Iterator[dict[str, Any] | str]:
-    """The rows as dictionaries; the error's message for a row that can't be converted (bytes that are no UTF-8)."""
+def _groups(metadata: Any) -> list[tuple[int, int]]:
+    """First byte and number of rows of every row group."""
+    found = []
+    for group in range(metadata.num_row_groups):
+        one = metadata.row_group(group)
+        chunks = [one.column(column) for column in range(one.num_columns)]
+        starts = [
+            place for chunk in chunks for place in (chunk.dictionary_page_offset, chunk.data_page_offset) if place
+        ]
+        found.append((min(starts, default=0), one.num_rows))
+    return found
+
+
+class Arrow(Table):
+    """A row of an Arrow file (Feather V2) or stream each, as in the folders of Hugging Face data sets."""
+
+    kind: Literal["arrow"] = "arrow"
+    reads: ClassVar[str] = (
+        "Arrow IPC files, entered at any record batch, and Arrow streams (the .arrow files of Hugging Face data sets)"
+    )
+
+    def can_enter(self, path: str) -> bool:
+        """Files, not streams: one that turns out to be a stream is read by its first part alone."""
+        return path.lower().endswith((".arrow", ".feather", ".ipc"))
+
+    def read(self, part: FilePart, max_record_bytes: int) -> Iterator[Record]:
+        """One record a row, in order; the offset is ``batch << 32 | row in the batch``, the length 1.
+
+        Of a file with n record batches, batch i belongs to the part that holds byte ``size * i // n``: it need not lie
+        there, but every part knows which ones are its own. One batch is in memory at a time.
+        """
+        if no_data(part):
+            if part.start == 0:
+                yield description(part)
+            return
+        import pyarrow as pa
+
+        with open_read(part.path) as head:
+            is_file = head.read(len(_ARROW_MAGIC)) == _ARROW_MAGIC
+        if not is_file and part.start > 0:
+            return
+        with _opened(part.path) as raw:
+            try:
+                reader = pa.ipc.open_file(raw) if is_file else pa.ipc.open_stream(raw)
+                names = reader.schema.names
+            except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+                if part.start == 0:
+                    yield Record(0, part.size, failure=f"not an Arrow file or stream that can be read: {error}")
+                return
+            if _top(self.text, names) is None:
+                if part.start == 0:
+                    yield Record(0, part.size, failure=_no_column(self.text, names))
+                return
+            batches = _batches_of_file(reader, part) if is_file else _batches_of_stream(reader)
+            wanted = {top for name in self.columns() if (top := _top(name, names))}
+            for number, batch in batches:
+                if isinstance(batch, str):
+                    yield Record(number << 32, 0, failure=batch)
+                    continue
+                chosen = batch.select([name for name in names if name in wanted])
+                for start in range(0, batch.num_rows, _BATCH_ROWS):
+                    rows = chosen.slice(start, _BATCH_ROWS)
+                    yield from _records(self, rows, number << 32 | start, max_record_bytes)
+
+
+def _opened(path: str) -> Any:
+    """Local files are mapped, not read: a batch then costs memory only where it is compressed."""
+    import pyarrow as pa
+
+    return open_read(path) if is_remote(path) else pa.memory_map(path)
+
+
+Batches = Iterator[tuple[int, Any]]
+"""The number of a record batch, and the batch or why it can't be read."""
+
+
+def _batches_of_file(reader: Any, part: FilePart) -> Batches:
+    """The record batches that a part owns."""
+    import pyarrow as pa
+
+    total = reader.num_record_batches
+    for number in range(total):
+        if part.start <= part.size * number // total < part.stop:
+            try:
+                batch = reader.get_batch(number)
+                batch.validate()
+            except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+                batch = f"record batch {number} is damaged: {error}"
+            yield number, batch
+
+
+def _batches_of_stream(reader: Any) -> Batches:
+    """All record batches of a stream, up to damage: what lies behind it can't be found again."""
+    import pyarrow as pa
+
+    for number in itertools.count():
+        try:
+            batch = reader.read_next_batch()
+            batch.validate()
+        except StopIteration:
+            return
+        except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+            yield number, f"the stream is damaged or cut off from record batch {number} on: {error}"
+            return
+        yield number, batch
+
+
+def _top(path: str, names: list[str]) -> str | None:
+    """The column of the table that a name or path begins with; None where there is none."""
+    if path in names:
+        return path
+    top = path.partition(".")[0]
+    return top if top in names else None
+
+
+def _no_column(wanted: str, names: list[str]) -> str:
+    return f"no column {wanted!r}; there are {', '.join(names[:50])}"
+
+
+def _records(table: Table, batch: Any, first: int, max_record_bytes: int) -> Iterator[Record]:
+    """The records of a batch; a row that can't be converted (bytes that are no UTF-8) is a failure of its own."""
+    for number, values in enumerate(_rows_of(batch), start=first):
+        record = Record(number, 1)
+        if isinstance(values, str):
+            record.failure = values
+            yield record
+        else:
+            yield table.fill(record, values, max_record_bytes)
+
+
+def _rows_of(batch: Any) -> Iterator[dict[str, Any] | str]:
+    """The rows as dictionaries; the error's message for a row that can't be converted."""
     try:
+        batch.validate(full=True)  # offsets and text of a hostile file lead anywhere
         yield from batch.to_pylist()
     except ValueError:
         for index in range(batch.num_rows):
+            row = batch.slice(index, 1)
             try:
-                yield batch.slice(index, 1).to_pylist()[0]
+                row.validate(full=True)
+                yield row.to_pylist()[0]
             except ValueError as error:
                 yield f"a value of the row can't be read: {error}"

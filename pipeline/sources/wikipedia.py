@@ -19,8 +19,8 @@ from lxml import etree
 from pydantic import Field
 
 from pipeline.sources import wikitext
-from pipeline.sources.archives import Unpacked, open_unpacked
 from pipeline.sources.source import FilePart, NotADocument, Record, Source, UnreadableRecord
+from pipeline.sources.unpacked import Unpacked, open_unpacked
 
 _CHUNK = 1 << 18
 _TAG = re.compile(rb"<(/?)(page|revision)(?:\s[^<>]*)?>")

@@ -23,7 +23,8 @@ from harness import ROOT, command_line
 from demo import web, wiki
 from demo.warc import warc_file
 from filters.catalog import FILTERS
-from pipeline import command, prepare, recipe_file, tables
+from pipeline import command, recipe_file, tables
+from pipeline.dedup import key_table
 from pipeline.sources.catalog import KINDS
 from tokenizer import shard
 
@@ -279,7 +280,7 @@ def as_written(schema: pa.Schema) -> list[tuple[str, str]]:
         ("filtered, removed, documents", tables.documents(["…"], removed=True)),
         ("failed", tables.FAILED),
         ("duplicates", tables.DUPLICATES),
-        ("keys", prepare.KEYS),
+        ("keys", key_table.KEYS),
     ],
 )
 def test_the_formats_page_has_every_column(section: str, schema: pa.Schema) -> None:

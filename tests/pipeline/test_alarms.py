@@ -89,3 +89,49 @@ def test_a_limit_of_one_is_no_limit() -> None:
     settings = "{min_documents: 0, source_removed: 1, dedup_removed: 1}"
     for stage in ("prepare", "finish"):
         assert warnings(settings, stage, commit("web/00000", 0, {"c4.lorem_ipsum": 5000})) == []
+
+
+def test_the_levels_of_dedup_have_limits_of_their_own() -> None:
+    settings = "{min_documents: 10, action: warn}"
+    for kept, removed, said in (
+        (94, {"dedup.benchmark.overlap": 4, "dedup.benchmark.too_little_left": 1, "dedup.document.near": 1}, ""),
+        (94, {"dedup.benchmark.overlap": 5, "dedup.benchmark.too_little_left": 1}, "alarms.benchmark_removed = 0.05"),
+        (50, {"dedup.sentence.too_little_left": 50}, ""),
+        (
+            49,
+            {"dedup.sentence.too_little_left": 25, "dedup.sentence.too_much_lost": 26},
+            "alarms.sentence_removed = 0.5",
+        ),
+        (9, {"dedup.document.exact": 50, "dedup.reference.near": 41}, "alarms.dedup_removed = 0.9"),
+    ):
+        found = warnings(settings, "finish", commit("web/00000", kept, removed))
+        assert len(found) == bool(said)
+        assert all(said in one and "source 'web'" in one for one in found)
+
+
+@pytest.mark.parametrize(
+    ("level", "stage", "limit"),
+    [("exact", "dedup-exact", 80), ("url", "dedup-url", 80), ("near", "dedup-decide-near", 70)],
+)
+def test_whole_documents_are_counted_before_any_text_is_read_again(level: str, stage: str, limit: int) -> None:
+    prepared = [commit("web/00000", 60, {"x.y": 500}), commit("web/00001", 40, {}), commit("books/00000", 1000, {})]
+    for gone, alarms_ in ((limit, 0), (limit + 1, 1)):
+        decided = {"item": "all", "counts": {f"web|{level}": gone, f"books|{level}": 5, level: gone + 5}}
+        commits = {"prepare": prepared, stage: [decided]}
+        found = list(alarms.check(recipe("{min_documents: 10, action: warn}"), stage, commits))
+        assert len(found) == alarms_
+        assert all(f"{gone} of 100 documents" in one and f"alarms.{level}_removed" in one for one in found)
+    with pytest.raises(alarms.Implausible, match=f"alarms.{level}_removed"):
+        list(alarms.check(recipe("{min_documents: 10}"), stage, commits))
+
+
+def test_text_that_is_cut_away_raises_an_alarm() -> None:
+    def cut(characters: int) -> dict[str, Any]:
+        made = commit("web/00000", 20, {})
+        made["counts"] |= {"web|characters_searched": 1000, "web|characters_cut": characters}
+        return made
+
+    assert warnings("{min_documents: 10, action: warn}", "finish", cut(500)) == []
+    (said,) = warnings("{min_documents: 10, action: warn}", "finish", cut(501))
+    assert "501 of 1000 characters" in said
+    assert "alarms.text_cut = 0.5" in said

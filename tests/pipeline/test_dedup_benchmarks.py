@@ -173,6 +173,14 @@ def test_passages_are_cut_and_what_is_left_too_short_goes(tmp_path: Path) -> Non
     assert {row["kept_id"] for row in found.evidence("benchmark.too_little_left")} == {"quiz.jsonl:1"}
 
 
+def test_benchmarks_are_looked_for_where_all_else_is_off(tmp_path: Path) -> None:
+    path = written(tmp_path, ITEMS)
+    levels = "exact: false, near: false, sentence: false"
+    benchmark = f"{{name: quiz, paths: ['{path}'], fields: [question]}}"
+    found = made(tmp_path, documents(), f"dedup: {{{levels}, decontaminate: {{benchmarks: [{benchmark}]}}}}")
+    assert set(found.after) == {"clean"}
+
+
 def test_reported_documents_stay_as_they_are(tmp_path: Path) -> None:
     found = corpus(tmp_path, "report")
     assert {"clean", "both", "only"} <= set(found.after)

@@ -42,7 +42,7 @@ def test_main_content_of_bytes_and_text_by_both_extractors():
         assert text == main_content(html, extractor)
         assert text.count("of the article, long and") == 6
         assert "no" not in text.split()
-    assert notes == {"charset": "utf-8"}
+    assert notes == {"charset": "utf-8", "title": "Heading"}
 
 
 def test_text_is_free_of_controls_and_surrogates():

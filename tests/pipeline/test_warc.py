@@ -2,89 +2,38 @@
 
 from __future__ import annotations
 
-import bz2
 import csv
 import gzip
 import io
-import random
 import time
+import tracemalloc
 import zlib
 from collections import Counter
-from itertools import pairwise
 from pathlib import Path
 
+import brotli
 import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from warcio.archiveiterator import ArchiveIterator
+from web_archives import (
+    ARCHIVES,
+    WARC,
+    WET,
+    assert_same_in_parts,
+    by_member,
+    fate,
+    needs_data,
+    page,
+    pages,
+    read,
+    record,
+    response,
+)
 
-from pipeline.sources import warc
-from pipeline.sources.source import FilePart, NotADocument, Record
-from pipeline.sources.warc import Warc, Wet, iso_date
-
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-ARCHIVES = SHARED / "warc"
-GOLD = SHARED / "html-gold"
-needs_data = pytest.mark.skipif(not SHARED.exists(), reason="no shared data")
-
-WARC = Warc(name="web", paths=("x",))
-WET = Wet(name="wet", paths=("x",))
-LIMIT = 64 << 20
-
-
-def read(
-    path: Path, start: int = 0, stop: int | None = None, limit: int = LIMIT, source: Warc | Wet = WARC
-) -> list[Record]:
-    size = path.stat().st_size
-    part = FilePart(str(path), path.name, start, size if stop is None else stop, size)
-    return list(source.read(part, limit))
-
-
-def place(record: Record) -> tuple[int, int, str, str]:
-    return record.offset, record.length, record.url, record.failure
-
-
-def fate(record: Record) -> str:
-    if record.failure:
-        return "failed"
-    assert record.text is not None
-    try:
-        return "kept" if record.text() else "empty"
-    except NotADocument as outcome:
-        return outcome.reason
-
-
-def response(
-    url: str, body: bytes, header: bytes = b"Content-Type: text/html; charset=utf-8", status: bytes = b"200 OK"
-) -> bytes:
-    http = b"HTTP/1.1 " + status + b"\r\n" + header + b"\r\n\r\n" + body
-    return record("response", url, http)
-
-
-def record(kind: str, url: str, block: bytes, length: int | None = None) -> bytes:
-    fields = (
-        f"WARC/1.1\r\nWARC-Type: {kind}\r\nWARC-Target-URI: {url}\r\nWARC-Date: 2024-01-02T03:04:05Z\r\n"
-        f"WARC-Record-ID: <urn:uuid:{url}>\r\nContent-Length: {len(block) if length is None else length}\r\n\r\n"
-    )
-    return fields.encode() + block + b"\r\n\r\n"
-
-
-def page(number: int) -> bytes:
-    words = f"<p>Page {number} says that the quick brown fox jumps over the lazy dog, again and again.</p>"
-    return f"<html><head><title>t</title></head><body><main>{words * 8}</main></body></html>".encode()
-
-
-def pages(count: int) -> list[bytes]:
-    noise = random.Random(7)
-    return [
-        response(f"http://example.org/{k}", page(k) + b"<!--" + noise.randbytes(300).hex().encode() + b"-->")
-        for k in range(count)
-    ]
-
-
-def by_member(records: list[bytes]) -> bytes:
-    return b"".join(gzip.compress(one, mtime=0) for one in records)
+from pipeline.sources.source import Record
+from pipeline.sources.warc import iso_date
 
 
 def manifest() -> list[dict[str, str]]:
@@ -178,74 +127,6 @@ def test_wet_records_are_text():
     assert fate(conversion) == "kept"
     assert conversion.url.startswith("http")
     assert [fate(one) for one in read(path)] == ["warc.warcinfo", "warc.conversion"]
-
-
-# --- cutting into parts ---------------------------------------------------------------------------
-
-
-def assert_same_in_parts(path: Path, cuts: list[int]) -> None:
-    size = path.stat().st_size
-    whole = [place(one) for one in read(path)]
-    edges = sorted({0, size, *cuts})
-    parts = [place(one) for start, stop in pairwise(edges) for one in read(path, start, stop)]
-    assert parts == whole
-
-
-@needs_data
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_any_cutting_gives_each_record_once(data: st.DataObject, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(warc, "_LOOK_BACK", data.draw(st.sampled_from([0, 1000, 2 << 20])))
-    names = ["real/webrecorder__pywb__dupes.warc.gz", "odd/archivesunleashed__aut__example.docs.warc.gz",
-             "real/commoncrawl__ia-web-commons__IAH-urls-wget.warc.gz", "odd/slyrz__warc__test.warc.gz",
-             "real/chfoo__warcat__at.warc", "odd/chatnoir-eu__chatnoir-resiliparse__clueweb-quirk.warc.gz",
-             "odd/ukwa__webarchive-discovery__IAH-20080430204825-00000-blackbook-truncated.arc.gz"]  # fmt: skip
-    path = ARCHIVES / data.draw(st.sampled_from(names))
-    size = path.stat().st_size
-    assert_same_in_parts(path, data.draw(st.lists(st.integers(0, size), max_size=6)))
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_any_cutting_of_a_damaged_file_gives_the_same_records(
-    data: st.DataObject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(warc, "_LOOK_BACK", 0)
-    content = bytearray(by_member(pages(12)))
-    for at in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=4)):
-        content[at] ^= data.draw(st.integers(1, 255))
-    path = tmp_path / "damaged.warc.gz"
-    path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
-    assert_same_in_parts(path, data.draw(st.lists(st.integers(0, len(content)), max_size=5)))
-
-
-def test_every_cut_of_a_small_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(warc, "_LOOK_BACK", 0)
-    path = tmp_path / "a.warc.gz"
-    path.write_bytes(by_member(pages(3)))
-    for cut in range(path.stat().st_size):
-        assert_same_in_parts(path, [cut])
-
-
-def test_an_archive_inside_a_record_is_not_entered(tmp_path: Path):
-    inner = by_member(pages(4))
-    stored = zlib.compressobj(0, wbits=31)  # level 0: the inner members lie in the file byte by byte
-    outer = response("http://example.org/a.warc.gz", inner, b"Content-Type: application/gzip")
-    path = tmp_path / "nested.warc.gz"
-    path.write_bytes(by_member(pages(1)) + stored.compress(outer) + stored.flush() + by_member(pages(2)))
-    assert len(read(path)) == 4
-    for cut in range(0, path.stat().st_size, 101):
-        assert_same_in_parts(path, [cut])
-
-
-@pytest.mark.parametrize("pack", [bz2.compress, zstandard.compress, gzip.compress, bytes])
-def test_files_that_can_t_be_entered_are_read_by_their_first_part(tmp_path: Path, pack):
-    path = tmp_path / "a.warc.gz"
-    path.write_bytes(pack(b"".join(pages(5))))
-    size = path.stat().st_size
-    assert [fate(one) for one in read(path, 0, size // 2)] == ["kept"] * 5
-    assert read(path, size // 2) == []
-    assert [one.offset for one in read(path)] == [one.offset for one in read(path, 0, 1)]
 
 
 # --- members of odd shapes ------------------------------------------------------------------------
@@ -352,6 +233,57 @@ def test_a_content_length_that_is_no_number(tmp_path: Path, length: str):
     assert [fate(one) for one in read(path)] == ["failed", "kept"]
 
 
+def arc(number: int, wrong: int = 0) -> bytes:
+    body = b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n" + page(number)
+    line = f"http://example.org/{number} 1.2.3.4 19970417175710 text/html {len(body) + wrong}\n"
+    return line.encode() + body + b"\n"
+
+
+@pytest.mark.parametrize("wrong", [-30, -3, 3, 200, 3_000, 10**6, 10**9])
+def test_a_wrong_length_in_an_arc_file_costs_one_record(tmp_path: Path, wrong: int):
+    path = tmp_path / "a.arc"
+    info = b"filedesc://x.arc 0.0.0.0 19970417175710 text/plain 4\nabcd\n"
+    path.write_bytes(info + arc(0) + arc(1, wrong) + arc(2) + arc(3))
+    found = read(path, limit=1 << 20)
+    assert [one.url for one in found if fate(one) == "kept"][-2:] == ["http://example.org/2", "http://example.org/3"]
+    failed = [one for one in found if one.failure]
+    assert failed
+    assert failed[-1].offset + failed[-1].length == path.read_bytes().index(b"http://example.org/2")
+
+
+@pytest.mark.parametrize("wrong", [100_000, 10**12])
+def test_a_length_that_is_too_large_to_be_true_costs_one_record(tmp_path: Path, wrong: int):
+    block = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + page(9)
+    lying = record("response", "http://example.org/lie", block, wrong)
+    records = pages(200)
+    path = tmp_path / "a.warc"
+    path.write_bytes(records[0] + lying + b"".join(records[1:]))
+    found = read(path, limit=20_000)
+    assert [fate(one) for one in found] == ["kept", "failed", *["kept"] * 199]
+    assert (found[1].offset, found[1].length) == (len(records[0]), len(lying))
+    assert str(wrong) in found[1].failure
+
+
+def test_an_arc_file_is_no_line_in_a_page(tmp_path: Path):
+    """What looks like the head of a record inside a sound one is its content."""
+    page_ = b"<html><body><p>" + b"\n".join(arc(5).splitlines()[:1] * 3) + b"\n</p></body></html>"
+    path = tmp_path / "a.warc"
+    path.write_bytes(response("http://example.org/", page_) + pages(1)[0])
+    assert [fate(one) for one in read(path)] == ["kept", "kept"]
+
+
+def test_endless_line_ends_take_neither_time_nor_memory(tmp_path: Path):
+    path = tmp_path / "a.warc.gz"
+    path.write_bytes(gzip.compress(b"\r\n" * 50_000_000, 1) + by_member(pages(1)))
+    tracemalloc.start()
+    began = time.process_time()
+    found = read(path, limit=1 << 16)
+    assert time.process_time() - began < 5
+    assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    tracemalloc.stop()
+    assert [fate(one) for one in found] == ["failed", "kept"]
+
+
 def test_bombs_are_given_up(tmp_path: Path):
     limit = 1 << 16
     bomb = gzip.compress(
@@ -448,6 +380,49 @@ def test_fates_of_pages(tmp_path: Path):
     assert outcome_of(tmp_path, fates["http.status"])[1].metadata["status"] == "404"
 
 
+def test_a_page_without_http_header_is_a_page(tmp_path: Path):
+    """HTTP/0.9 has none, and some crawlers store none."""
+    bare = page(1)
+    line = f"http://example.org/ 1.2.3.4 19970417175710 text/html {len(bare)}\n".encode()
+    assert outcome_of(tmp_path, line + bare + b"\n")[0] == "kept"
+    assert outcome_of(tmp_path, line.replace(b"text/html", b"image/gif") + bare + b"\n")[0] == "failed"
+    for header, expected in (("text/html", "kept"), ("application/http; msgtype=response", "failed")):
+        stored = record("response", "http://example.org/", bare)
+        typed = stored.replace(b"\r\nWARC-Date", f"\r\nContent-Type: {header}\r\nWARC-Date".encode(), 1)
+        assert outcome_of(tmp_path, typed)[0] == expected
+    assert outcome_of(tmp_path, record("resource", "http://example.org/", bare))[0] == "kept"
+
+
+def test_a_truncated_page_says_so(tmp_path: Path):
+    stored = response("http://example.org/", page(1)[:300])
+    fate_, one = outcome_of(tmp_path, stored.replace(b"\r\nWARC-Date", b"\r\nWARC-Truncated: length\r\nWARC-Date", 1))
+    assert fate_ == "kept"
+    assert one.metadata["truncated"] == "length"
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip", "deflate", "br", "zstd", "gzip, chunked"])
+def test_codings_are_undone_and_http_lengths_are_not_believed(tmp_path: Path, coding: str):
+    packed = page(1)
+    for name in coding.split(", "):
+        packed = {
+            "identity": bytes,
+            "gzip": gzip.compress,
+            "deflate": zlib.compress,
+            "br": brotli.compress,
+            "zstd": zstandard.compress,
+            "chunked": lambda body: b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body),
+        }[name](packed)
+    for length in (len(packed), 1, 10**9):
+        header = f"Content-Type: text/html\r\nContent-Length: {length}\r\n"
+        header += "\r\n".join(
+            f"{'Transfer' if name == 'chunked' else 'Content'}-Encoding: {name}" for name in coding.split(", ")
+        )
+        fate_, one = outcome_of(tmp_path, response("http://example.org/", packed, header.encode()))
+        assert fate_ == "kept"
+        assert one.text is not None
+        assert "quick brown fox" in one.text()
+
+
 def test_what_a_record_tells(tmp_path: Path):
     _, one = outcome_of(tmp_path, response("<http://example.org/a b>", page(1)))
     assert one.url == "http://example.org/a%20b"
@@ -495,5 +470,6 @@ def test_dates(given: str, expected: str):
 def test_names_that_can_be_entered():
     assert WARC.can_enter("x/CC-MAIN.warc.gz")
     assert WET.can_enter("x/CC-MAIN.warc.wet.gz")
+    assert WARC.can_enter("x/old.ARC.gz")
     assert not WARC.can_enter("a.warc")
     assert not WARC.can_enter("a.warc.zst")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
-from tokenizer import bpe, encode
+from tokenizer import bpe, encode, splits, words
 from tokenizer.encode import WHITE_SPACE, Encoder, UnencodableText, cut_at_white_space
 
 TEXTS = [path.read_text(errors="replace") for path in sorted(Path(os.__file__).parent.glob("[a-d]*.py"))[:25]] + [
@@ -36,13 +36,23 @@ TEXT = st.lists(
 ).map("".join)
 
 
+SETTINGS = {
+    "gpt2": {"pretokenizer": "gpt2"},
+    "gpt4": {"pretokenizer": "gpt4"},
+    "gpt2 single": {"pretokenizer": "gpt2", "digits": "single"},
+    "llama3 any": {"pretokenizer": "llama3", "digits": "any"},
+}
+
+
+def trained_text(**chosen) -> str:
+    chosen = bpe.TokenizerSettings(**({"vocab_size": 3000} | chosen))
+    return bpe.to_text(bpe.train(words.table(words.count_words(TEXTS, chosen.pattern), 1 << 24), chosen))
+
+
 @pytest.fixture(scope="module")
 def texts_of():
-    """tokenizer.json texts by name of the split."""
-    return {
-        name: bpe.to_text(bpe.train(TEXTS, bpe.TokenizerSettings(vocab_size=3000, pretokenizer=name)))
-        for name in ("gpt2", "gpt4")
-    }
+    """tokenizer.json texts by name of the settings."""
+    return {name: trained_text(**chosen) for name, chosen in SETTINGS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +82,7 @@ def changed(text: str, **changes) -> str:
     return json.dumps(description | changes)
 
 
-@pytest.mark.parametrize("name", ["gpt2", "gpt4"])
+@pytest.mark.parametrize("name", SETTINGS)
 @given(text=TEXT)
 @settings(max_examples=400, deadline=None)
 def test_tiktoken_finds_the_ids_of_tokenizers(encoders, references, name, text):
@@ -84,7 +94,7 @@ def test_tiktoken_finds_the_ids_of_tokenizers(encoders, references, name, text):
     assert encoders[name].decode(ids) == well_formed
 
 
-@pytest.mark.parametrize("name", ["gpt2", "gpt4"])
+@pytest.mark.parametrize("name", SETTINGS)
 def test_ids_of_real_texts(encoders, references, name):
     assert [ids.tolist() for ids in encoders[name].encode(TEXTS)] == [
         reference_ids(references[name], text) for text in TEXTS
@@ -162,7 +172,7 @@ def _added(number, content, special):
         ({"pre_tokenizer": BYTE_LEVEL}, "splits in a way"),
         ({"pre_tokenizer": None}, "not ByteLevel"),
         (_split({"Regex": r"\w+|\W+"}), "splits in a way"),
-        (_split({"Regex": bpe.GPT4_SPLIT}, "MergedWithNext"), "splits in a way"),
+        (_split({"Regex": splits.GPT4}, "MergedWithNext"), "splits in a way"),
         (_split({"String": " "}), "splits in a way"),
         ({"model": {"byte_fallback": True}}, "byte_fallback"),
         ({"model": {"end_of_word_suffix": "@"}}, "end_of_word_suffix"),
@@ -183,7 +193,7 @@ def test_dropout_is_left_to_tokenizers(texts_of):
 
 
 def test_split_that_keeps_matches_is_the_same_split(texts_of, references):
-    encoder = Encoder(changed(texts_of["gpt4"], **_split({"Regex": bpe.GPT4_SPLIT}, "Removed", True)))
+    encoder = Encoder(changed(texts_of["gpt4"], **_split({"Regex": splits.GPT4}, "Removed", True)))
     assert encoder.engine == "tiktoken"
     assert encoder.encode(TEXTS[:1])[0].tolist() == reference_ids(references["gpt4"], TEXTS[0])
 
@@ -247,14 +257,14 @@ def test_another_model_is_left_to_tokenizers():
 
 def test_the_proof_notices_another_split(texts_of):
     encoder = Encoder(texts_of["gpt2"])
-    encoder._split = bpe.GPT4_SPLIT
+    encoder._split = splits.GPT4
     with pytest.raises(encode._NeedsTokenizers, match="splits"):
         encoder._prove()
 
 
 def test_the_proof_notices_other_ids(texts_of):
     encoder = Encoder(texts_of["gpt2"])
-    encoder._fast = encode._encoding(bpe.GPT2_SPLIT, {bytes([byte]): byte for byte in range(256)})
+    encoder._fast = encode._encoding(splits.GPT2, {bytes([byte]): byte for byte in range(256)})
     with pytest.raises(encode._NeedsTokenizers, match="other ids"):
         encoder._prove()
 
@@ -275,7 +285,7 @@ def test_both_libraries_know_the_same_characters(pattern):
 LONG = 2 * encode._BLOCK
 
 
-@pytest.mark.parametrize("name", ["gpt2", "gpt4"])
+@pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("before", ["", "a", "?", "\U00010d4a"])
 @pytest.mark.parametrize(
     "run",
@@ -291,7 +301,7 @@ LONG = 2 * encode._BLOCK
 def test_long_white_space_does_not_change_ids(encoders, references, name, before, run):
     text = f"{before}{run}b, {before}{run}? x{run}"
     assert encoders[name].encode([text])[0].tolist() == reference_ids(references[name], text)
-    parts = [part for part, _ in cut_at_white_space(text, newlines_cling=name == "gpt4")]
+    parts = [part for part, _ in cut_at_white_space(text, newlines_cling=name in ("gpt4", "llama3 any"))]
     assert "".join(parts) == text
     assert len(parts) > 3
 
@@ -309,7 +319,7 @@ def test_a_megabyte_of_one_thing_ends_in_seconds(encoders, references, name, uni
 
 
 def test_white_space_that_is_too_much_for_tokenizers_is_an_ordinary_error(texts_of):
-    encoder = Encoder(changed(texts_of["gpt4"], **_split({"Regex": bpe.GPT4_SPLIT}, "MergedWithNext")))
+    encoder = Encoder(changed(texts_of["gpt4"], **_split({"Regex": splits.GPT4}, "MergedWithNext")))
     with pytest.raises(UnencodableText, match="12000002 characters"):
         encoder.encode(["x" + " " * 12_000_000 + "y"])
 
