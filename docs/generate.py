@@ -53,8 +53,6 @@ MEANINGS: Mapping[str, str] = {
     "Dedup.sentence": "repeated spans of sentences; see [dedup.sentence](#dedupsentence)",
     "Near.bands": "bands of a signature; two documents are compared when one band is equal in both",
     "Near.rows": "values in a band; a signature has `bands` × `rows` values",
-    "PiiSettings.entities": "what is looked for",
-    "PiiSettings.min_score": "how sure a recognizer must be",
     "Alarms.action": "`stop`: the run ends with exit code 1; `warn`: it says so and goes on",
     "Warc.extractor": "what takes the main content from HTML; trafilatura is slower and stricter",
     "CommonCrawl.extractor": "as for `warc`",

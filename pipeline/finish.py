@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 import apache_beam as beam
 import pyarrow as pa
 
-from filters.pii import PiiSettings, Redactor
+from filters.document import Document
+from filters.pii import PiiSettings, Place, Redactor
 from pipeline import plan, pulse, tables
 from pipeline.dedup import evidence
 from pipeline.dedup.evidence import Duplicate
 from pipeline.dedup.removal import Cutter, removals
 from pipeline.layout import Layout
-from pipeline.prepare import RECORD_MASK, WORKER, Batch, describe, of_failures
+from pipeline.prepare import RECORD_MASK, WORKER, Batch, of_failures
 from pipeline.recipe import Recipe
 from pipeline.stage import Commit, Item, Part, Stage, WholeCoder, committed, output
 from tokenizer import bpe
@@ -65,7 +66,7 @@ class Finish(Stage):
         if self.recipe.dedup and (self.recipe.dedup.sentence or self.recipe.dedup.decontaminate):
             batches |= "cut repeated spans" >> beam.ParDo(_Cut(self.recipe, self.layout)).with_output_types(Finished)
         if self.recipe.pii:
-            batches |= "remove personal data" >> beam.ParDo(_RemovePersonalData(self.recipe.pii)).with_output_types(
+            batches |= "remove personal data" >> beam.ParDo(_RemovePersonalData(self.recipe)).with_output_types(
                 Finished
             )
         return (
@@ -140,30 +141,69 @@ def redactor(settings: str) -> Redactor:
 
 
 class _RemovePersonalData(beam.DoFn):
-    """Replaces personal data by placeholders, in the evidence of dedup too; the counts become signals."""
+    """Replaces personal data by placeholders, in the evidence of dedup too; the counts become signals.
 
-    def __init__(self, settings: PiiSettings) -> None:
-        self._settings = settings
+    A document with more of an entity than the recipe allows is not written; it becomes a row in ``failed/`` that says of
+    which entity it had how many.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        assert recipe.pii
+        self._settings = recipe.pii
+        self._kinds = {source.name: "" if source.prose else "code" for source in recipe.sources}
+        self._kinds |= {source.name: source.kind for source in recipe.sources if source.prose}
 
     def process(self, batch: Finished) -> Iterator[Finished]:
-        redact = redactor(self._settings.model_dump_json()).redact
+        own = redactor(self._settings.model_dump_json())
         going_on = []
+        places: dict[int, Place] = {}
         for document in batch.documents:
             pulse.at(batch.split, document.number & RECORD_MASK)
+            place = places[document.number] = self._place(document)
             try:
-                text, found = redact(document.text)
+                text, found = own.redact(document.text, place)
             except Exception as error:  # noqa: BLE001 - never let a text pass that could not be searched
-                batch.fail(document, "pii", describe(error))
+                batch.fail(document, "pii", withheld(error))
+                continue
+            for entity, count in found.items():
+                batch.counts[f"{document.source}|pii|{entity}"] += count
+            if (excess := own.too_many(found)) is not None:
+                allowed = self._settings.drop_above[excess]
+                batch.fail(
+                    document, "pii", f"holds {found[excess]} of {excess}, more than pii.drop_above allows ({allowed})"
+                )
                 continue
             document.replace_text(text)
             document.signals.update({f"pii.{entity}": found.get(entity, 0) for entity in self._settings.entities})
-            for entity, count in found.items():
-                batch.counts[f"{document.source}|pii|{entity}"] += count
             going_on.append(document)
         pulse.rest()
         batch.documents = going_on
-        batch.evidence = [replace(one, text=redact(one.text)[0]) if one.text else one for one in batch.evidence]
+        kind = self._kinds.get(batch.item.rpartition("/")[0], "")
+        batch.evidence = [
+            replace(one, text=own.redact(_whole_words(one.text), places.get(one.number, Place(kind=kind)))[0])
+            if one.text
+            else one
+            for one in batch.evidence
+        ]
         yield batch
+
+    def _place(self, document: Document) -> Place:
+        kind = self._kinds.get(document.source, "")
+        code = document.metadata.get("programming_language", "") if kind == "code" else ""
+        return Place(document.language, kind, document.source, code)
+
+
+def _whole_words(snippet: str) -> str:
+    """The snippet without a last word or figure that was cut through: half an address is not recognized as one."""
+    if len(snippet) < evidence.SNIPPET:
+        return snippet
+    whole = snippet.rstrip("0123456789 +()./-")
+    return whole[: max(whole.rfind(" "), whole.rfind("\n")) + 1] if whole == snippet else whole
+
+
+def withheld(error: Exception) -> str:
+    """What a failure may say of an error in the search: its kind, since messages quote what they could not read."""
+    return f"{type(error).__name__} while looking for personal data (the message is withheld: it may quote the text)"
 
 
 class _Write(beam.DoFn):

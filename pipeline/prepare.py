@@ -108,7 +108,8 @@ class Prepare(Stage):
             batches = (
                 items
                 | f"splits of {source.name}" >> beam.Filter(_is_of, source.name)
-                | f"{source.name}: read and extract" >> beam.ParDo(_Read(self.recipe, source, self.layout)).with_output_types(Batch)
+                | f"{source.name}: read and extract"
+                >> beam.ParDo(_Read(self.recipe, source, self.layout)).with_output_types(Batch)
             )
             for index, filter_ in enumerate(self.recipe.chain(source)):
                 step = f"{source.name}: {index + 1} {filter_.name}"

@@ -1,4 +1,4 @@
-"""Personal data: what is found, the gates against the recognizers, hostile texts, recall on labelled sets."""
+"""Personal data: what is found and what stays, actions, code, hostile texts, recall on labelled sets."""
 
 from __future__ import annotations
 
@@ -14,33 +14,20 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from filters import pii_gates
-from filters.pii import ENTITIES, Match, PiiSettings, Redactor, resolve
+from filters.pii import Match, PiiSettings, Place, Redactor, resolve
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not SHARED.exists(), reason="no shared data beside the checkout")
 
-REDACTOR = Redactor(PiiSettings())
+REDACTOR = Redactor(PiiSettings(examples=True))
+DEFAULT = Redactor(PiiSettings())
 
 
 def redact(text: str, **options: object) -> str:
     return (Redactor(PiiSettings.model_validate(options)) if options else REDACTOR).redact(text)[0]
-
-
-def without_gates(redactor: Redactor, text: str) -> list[Match]:
-    """What the recognizers find in the whole text, every one of them reading all of it."""
-    whole = pii_gates.read_whole(text)
-    return resolve(
-        Match(found.start, found.end, entity, found.score)
-        for entity in redactor.settings.entities
-        for found in redactor.prepare()[entity].analyze(whole, [])
-        if found.score >= redactor.settings.min_score
-    )
 
 
 def zst_lines(name: str) -> list[dict]:
@@ -59,7 +46,9 @@ def zst_lines(name: str) -> list[dict]:
         ("メールーuser@example.jpへ", "メールー<EMAIL>へ"),
         ("이메일kim@example.kr으로", "이메일<EMAIL>으로"),
         ("josé.garcía@example.es", "<EMAIL>"),
-        ("?to=li@example.com&x=1", "?<EMAIL>&x=1"),
+        ("?to=li@example.com&x=1", "?to=<EMAIL>&x=1"),
+        ("email='li@example.com'", "email='<EMAIL>'"),
+        ("git clone git@github.com:li/x.git", None),
         ("a@example.com\nb@example.org", "<EMAIL>\n<EMAIL>"),
         ("a@example.comX@example.org", "a@example.comX@example.org"),
         ("@example.com a@ a@b a@b.notatld a@1.2 a.@example.com", None),
@@ -105,18 +94,18 @@ def zst_lines(name: str) -> list[dict]:
         ("账号GB29NWBK60161331926819。", "账号<IBAN>。"),
         ("GB28NWBK60161331926819", None),
         # Chinese identity cards: GB 11643; the first is the standard's example
-        ("11010519491231002X", "<CN_ID>"),
-        ("身份证号440524188001010014，", "身份证号<CN_ID>，"),
-        ("身份证11010519491231002x\n", "身份证<CN_ID>\n"),
+        ("11010519491231002X", "<NATIONAL_ID>"),
+        ("身份证号440524188001010014，", "身份证号<NATIONAL_ID>，"),
+        ("身份证11010519491231002x\n", "身份证<NATIONAL_ID>\n"),
         ("110105194912310021", None),  # wrong check digit
         ("11010519490230002X 110105194912310029", None),  # 30 February
         ("A11010519491231002X", None),
         # Chinese mobile numbers
-        ("手机13800138000", "手机<CN_MOBILE>"),
-        ("+86 138-0013-8000", "<CN_MOBILE>"),
-        ("(+86)13800138000", "<CN_MOBILE>"),
-        ("0086 138 0013 8000", "<CN_MOBILE>"),
-        ("8613800138000", "<CN_MOBILE>"),
+        ("手机13800138000", "手机<PHONE>"),
+        ("+86 138-0013-8000", "<PHONE>"),
+        ("(+86)13800138000", "<PHONE>"),
+        ("0086 138 0013 8000", "<PHONE>"),
+        ("8613800138000", "<PHONE>"),
         ("1380013800", None),
         ("a13800138000", None),
         ("0.13800138000", None),
@@ -132,9 +121,12 @@ def test_offsets_are_characters() -> None:
 
 
 def test_settings_change_what_is_found() -> None:
-    text = "li@example.com 10.0.0.1 (415) 217-8895"
-    assert redact(text, entities=["ip"], private_ips=True) == "li@example.com <IP> (415) 217-8895"
+    text = "li@uni-ulm.de 10.0.0.1 (415) 217-8895"
+    assert redact(text, entities=["ip"], private_ips=True) == "li@uni-ulm.de <IP> (415) 217-8895"
     assert redact(text, min_score=0.5) == "<EMAIL> 10.0.0.1 (415) 217-8895"
+    assert redact(text, min_scores={"email": 1, "phone": 0.5}) == "<EMAIL> 10.0.0.1 (415) 217-8895"
+    assert redact(text, allow=["LI@uni-ulm.de"]) == "li@uni-ulm.de 10.0.0.1 <PHONE>"
+    assert redact("JANE ROE met jane roebuck", deny={"name": ["Jane Roe"]}) == "<NAME> met jane roebuck"
     assert redact(text, regions=["CN"], entities=["phone"], placeholders={"phone": "[tel]"}).endswith("[tel]")
     assert redact("0121 496 0123", regions=["US"]) == "0121 496 0123"
 
@@ -142,7 +134,11 @@ def test_settings_change_what_is_found() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"entities": ["name"]},
+        {"entities": ["cn_id"]},
+        {"actions": {"email": "pseudonym"}},
+        {"deny": {"name": [" "]}},
+        {"drop_above": {"mail": 3}},
+        {"engine": {"models": {}}},
         {"regions": ["UK"]},
         {"placeholders": {"email": "email@example.com"}},
         {"placeholders": {"ip": "0.0.0.0"}},
@@ -159,10 +155,10 @@ def test_resolution_of_overlaps() -> None:
     assert resolve([Match(0, 9, "phone", 0.4), Match(2, 5, "ip", 0.6)]) == [Match(2, 5, "ip", 0.6)]
     assert resolve([Match(0, 5, "phone", 0.4), Match(4, 12, "phone", 0.4)]) == [Match(4, 12, "phone", 0.4)]
     assert resolve([Match(3, 8, "phone", 0.4), Match(0, 5, "phone", 0.4)]) == [Match(0, 5, "phone", 0.4)]
-    assert resolve([Match(0, 5, "phone", 0.5), Match(0, 5, "cn_mobile", 0.5)]) == [Match(0, 5, "cn_mobile", 0.5)]
+    assert resolve([Match(0, 5, "phone", 0.5), Match(0, 5, "phone", 0.5)]) == [Match(0, 5, "phone", 0.5)]
     chain = [Match(0, 4, "ip", 0.6), Match(3, 7, "email", 1.0), Match(6, 10, "ip", 0.6), Match(10, 12, "ip", 0.6)]
     assert resolve(chain) == [chain[1], chain[3]]
-    assert [m.entity for m in REDACTOR.find("4111111111111111")] == ["credit_card"]
+    assert [m.entity for m in REDACTOR.find("5500005555555559")] == ["credit_card"]
 
 
 def test_counts_and_independence_of_neighbours() -> None:
@@ -189,7 +185,7 @@ def test_no_network_and_no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     redactor = Redactor(PiiSettings())
-    assert redactor.redact("li@example.com")[0] == "<EMAIL>"
+    assert redactor.redact("li@uni-ulm.de")[0] == "<EMAIL>"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -210,59 +206,7 @@ def test_import_alone_loads_no_presidio_and_order_of_hashes_is_no_matter() -> No
         for seed in ("1", "2")
     }
     assert len(outputs) == 1
-    assert "cn_mobile" in outputs.pop()
-
-
-PIECES = [
-    *("li@example.com", "a.b@c.co.uk", "@", ".", "..", "host.", "com", "www.", "://", "?to=", "-", "--", "a" * 70),
-    *("(415) ", "555-2671", "1234567890", "+1 ", "+44 (0)20 7946 0958", "030 901820", "0049 30 901820", "612345678"),
-    *("x", "ext. 123", "ext", "#12", "x 5", "int 3", "anexo 4", ";ext=5", "xx", "~", "доб", "ｅｘｔ", "＃", "～"),
-    *("13800138000", "+86 138-0013-8000", "(86)", "11010519491231002X", "11010519491231002x"),
-    *("8.8.8.8", "1.2.3.4.5", "2001:4860:4860::8888", "::ffff:8.8.8.8", "1:2:3:4:5:6:7:8", "::", "/24", "%eth0"),
-    *("4111 1111 1111 1111", "4111111111111111", "378282246310005", "DE89 3704 0044 0532 0130 00", "AB12"),
-    *("GB29NWBK60161331926819", "2019-05-01", "2012-01-02 08:00", "31/10/1996", "12 14 16", "7", "1", "0", "00"),
-    *("中文", "ー", "カ", "é", "ó", "０", "１２３", "٣", "²", "ſ", "K", "İ", "\ud800", "\U0001f600"),
-    *(" ", "  ", "     ", "\n", "\t", "\xa0", "\u200b", "\u3000", ",", "–", "- ", "/", "(", ")", "+", "＋", "（", "）"),
-    *("A", "Z", "'", "!", "_", "$", "%", "€"),
-]
-texts = st.lists(st.sampled_from(PIECES) | st.characters(), max_size=14).map("".join)
-REWRITING = Redactor(  # regions that rewrite numbers while parsing, and nothing left out
-    PiiSettings(regions=("BR", "JP", "IT", "AR", "MX", "KR"), private_ips=True, min_score=0)
-)
-
-
-@settings(max_examples=600, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-@given(texts)
-def test_gates_lose_nothing(text: str) -> None:
-    assert REDACTOR.find(text) == without_gates(REDACTOR, text)
-
-
-@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-@given(texts)
-def test_gates_lose_nothing_elsewhere(text: str) -> None:
-    assert REWRITING.find(text) == without_gates(REWRITING, text)
-
-
-@settings(max_examples=300, deadline=None, derandomize=True)
-@given(texts)
-def test_redacting_twice_is_redacting_once(text: str) -> None:
-    once, counts = REDACTOR.redact(text)
-    assert REDACTOR.redact(once) == (once, {})
-    assert set(counts) <= set(ENTITIES)
-
-
-@needs_data
-def test_gates_lose_nothing_on_real_text() -> None:
-    samples = [row["text"] for row in zst_lines("pii/pii-anon-technology.jsonl.zst")[::12]]
-    samples += [row["query"] for row in zst_lines("pii/enterprise_pii_classification.jsonl.zst")[::20]]
-    samples += [row["text"] for row in zst_lines("html-gold/gold-wcxb.jsonl.zst")[::14]]
-    samples += [row["text"][:40_000] for row in zst_lines("books/books-plain.jsonl.zst")[::6]]
-    found = 0
-    for text in samples:
-        matches = REDACTOR.find(text)
-        assert matches == without_gates(REDACTOR, text)
-        found += len(matches)
-    assert found > 300
+    assert "phone" in outputs.pop()
 
 
 @needs_data
@@ -311,7 +255,9 @@ def test_business_prose_is_left_alone() -> None:
     for row in zst_lines("pii/enterprise_pii_classification.jsonl.zst"):
         for match in REDACTOR.find(row["query"]):
             counts[match.entity] = counts.get(match.entity, 0) + 1
+    names = counts.pop("name")
     assert counts == {"email": 4, "phone": 2}  # all six are what they seem
+    assert 200 < names < 500  # letters and references: "Dear …", "Mr. …"
 
 
 MEGABYTE = 1_000_000
@@ -339,13 +285,28 @@ MEGABYTE = 1_000_000
         "-",
         "中1",
         "ext 1 ",
+        "Mr. Al ",
+        "\nDear Al, ",
+        "tel 1 ",
+        "12 A St ",
+        "路1",
+        "°1",
+        "(a@",
+        "http://?a&token=",
+        "password=",
+        "-----BEGIN PRIVATE KEY-----",
+        ".eyJ",
+        "account 11 ",
+        "1a:",
+        "-0a",
+        "SSN 1",
     ],
 )
-def test_hostile_texts_take_about_a_second(unit: str) -> None:
+def test_hostile_texts_take_seconds(unit: str) -> None:
     text = unit * (MEGABYTE // len(unit))
     start = time.process_time()
     REDACTOR.find(text)
-    assert time.process_time() - start < 5  # a second or two of work, whatever the machine; quadratic would be hours
+    assert time.process_time() - start < 12  # a few seconds of work, on a busy machine too; quadratic would be hours
 
 
 def test_edges_that_could_be_quadratic() -> None:
@@ -366,3 +327,97 @@ def test_a_directory_is_read_to_its_end() -> None:
     text, counts = REDACTOR.redact("\n".join(lines))
     assert counts == {"phone": 2000}
     assert set(text.split("\n")) == {"<PHONE>"}
+
+
+ENGLISH, CODE = Place("en"), Place(kind="code", code="Python")
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "expected"),
+    [
+        ("SSN 457-55-5462 or 457-55-5462", ENGLISH, "SSN <NATIONAL_ID> or <NATIONAL_ID>"),
+        ("part 000-12-3456 and 12345-457-55-5462", ENGLISH, None),
+        ("ITIN: 912-70-1234", ENGLISH, "ITIN: <NATIONAL_ID>"),
+        ("NHS number 943 476 5919", ENGLISH, "NHS number <NATIONAL_ID>"),
+        ("DNI 12345678Z, DNI 12345678A", Place("es"), "DNI <NATIONAL_ID>, DNI 12345678A"),
+        ("RSSMRA85T10A562S", Place("it"), "<NATIONAL_ID>"),
+        ("Passport number: C01234567", ENGLISH, "Passport number: <PASSPORT>"),
+        ("C01234567", ENGLISH, None),
+        ("护照号：E12345678", Place("zh"), "护照号：<PASSPORT>"),
+        ("account number 1254948659", ENGLISH, "account number <BANK_ACCOUNT>"),
+        ("mac d2:d5:33:1f:76:68", ENGLISH, "mac <MAC>"),
+        ("12:34:56:78:90:12:33 00:00:00:00:00:00", ENGLISH, None),
+        ("1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2", ENGLISH, "<CRYPTO>"),
+        ("gb29nwbk60161331926819", ENGLISH, "<IBAN>"),
+        ("https://bob:pw123@uni-ulm.de/a", ENGLISH, "https://<URL>@uni-ulm.de/a"),
+        ("https://a.de/?token=abcdef0123456789&page=2", ENGLISH, "https://a.de/?token=<URL>&page=2"),
+        ("see https://twitter.com/jane_roe.", ENGLISH, "see https://twitter.com/<URL>."),
+        ("https://twitter.com/search", ENGLISH, None),
+        ("37.774929, -122.419416", ENGLISH, "<GPS>"),
+        ("48° 51' 24\" N, 2° 21' 07\" E", ENGLISH, "<GPS>"),
+        ("37.77, -122.41", ENGLISH, None),
+        ("My name is John van der Berg and", ENGLISH, "My name is <NAME> and"),
+        ("Dear Mary,\nthanks\nBest regards,\nJohn Smith\n", ENGLISH, "Dear <NAME>,\nthanks\nBest regards,\n<NAME>\n"),
+        ("Dear Customer, MS Teams and Miss Universe", ENGLISH, None),
+        ("Jane Roe <jane@uni-ulm.de>", ENGLISH, "<NAME> <<EMAIL>>"),
+        ("我叫王小明，住在北京市海淀区中关村大街27号。", Place("zh"), "我叫<NAME>，住在<ADDRESS>。"),
+        ("at 12 Oak Street, Springfield, IL 62704.", ENGLISH, "at <ADDRESS>."),
+        ("Hauptstraße 12, 10115 Berlin", Place("de"), "<ADDRESS>"),
+        ("12 rue de la Paix, 75002 Paris", Place("fr"), "<ADDRESS>"),
+        ("Calle Mayor 12, 28013 Madrid", Place("es"), "<ADDRESS>"),
+        ("During 1985 in Spring 2018, the 1920s Dr. No", ENGLISH, None),
+        ("version 93.184.216.34, http://93.184.216.34", ENGLISH, "version 93.184.216.34, http://<IP>"),
+        ("ISBN 0060513047", ENGLISH, None),
+        ("Mr. Smith lives at 12 Oak Street", Place("en", "books"), None),
+        ("li@example.org 8.8.8.8 192.0.2.1 2001:db8::1 call 911", ENGLISH, None),
+        ("Tel. 021-4006034, call (234) 567-8901", ENGLISH, "Tel. <PHONE>, call <PHONE>"),
+        ("mail = 'li@uni-ulm.de'", CODE, "mail = 'REDACTED_EMAIL'"),
+        ("card = 4111111111111111", CODE, "card = 0"),
+        ("card = '4111111111111111'", CODE, "card = 'REDACTED_CREDIT_CARD'"),
+        (
+            'db_password = "S3cr3t!x"; password = getpass()',
+            CODE,
+            'db_password = "REDACTED_SECRET"; password = getpass()',
+        ),
+        ("key = 'AKIAQYLPMN5HHHFPZAM2'", CODE, "key = 'REDACTED_SECRET'"),
+        (
+            'k = "-----BEGIN PRIVATE KEY-----\\nMIIEowIBAAKCAQEA\\n-----END PRIVATE KEY-----"',
+            CODE,
+            'k = "-----BEGIN PRIVATE KEY-----\\nREDACTED_SECRET\\n-----END PRIVATE KEY-----"',
+        ),
+        ('import "github.com/jane/x"', CODE, None),
+    ],
+)
+def test_golden_by_place(text: str, place: Place, expected: str | None) -> None:
+    assert DEFAULT.redact(text, place)[0] == (text if expected is None else expected)
+
+
+def test_pseudonyms_follow_from_value_and_key_alone() -> None:
+    def made(text: str, key: str = "a secret of ours") -> str:
+        return redact(text, actions={"email": "pseudonym", "ip": "count"}, key=key)
+
+    first, second = made("li@uni-ulm.de"), made("b@c.fr x LI@uni-ulm.de 93.184.216.34")
+    assert first.startswith("<EMAIL-") and len(first) == len("<EMAIL-bcdfghjklmnp>")
+    assert second.endswith(f"x {first} 93.184.216.34") and not second.startswith(first)
+    assert made("li@uni-ulm.de", "another secret") != first
+    assert made(second) == second
+
+
+def test_documents_above_a_count() -> None:
+    redactor = Redactor(PiiSettings(drop_above={"email": 1}))
+    assert redactor.too_many(redactor.redact("a@uni-ulm.de b@uni-ulm.de")[1]) == "email"
+    assert redactor.too_many(redactor.redact("a@uni-ulm.de")[1]) is None
+
+
+def test_names_by_a_model_that_the_user_has(tmp_path: Path) -> None:
+    spacy = pytest.importorskip("spacy")
+    model = spacy.blank("en")
+    model.add_pipe("entity_ruler").add_patterns([{"label": "PERSON", "pattern": "Angela"}])
+    model.to_disk(tmp_path / "tiny")
+    engine = {"models": {"en": str(tmp_path / "tiny")}}
+    redactor = Redactor(PiiSettings.model_validate({"engine": engine}))
+    assert redactor.redact("So Angela went home.", ENGLISH) == ("So <NAME> went home.", {"name": 1})
+    assert redactor.redact("So Angela went home.", Place("de"))[1] == {}
+    missing = Redactor(PiiSettings.model_validate({"engine": {"models": {"en": "en_no_such_model"}}}))
+    with pytest.raises(ValueError, match="not installed"):
+        missing.redact("So Angela went home.", ENGLISH)

@@ -14,11 +14,12 @@ import functools
 import re
 import string
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+import re2
 import regex
 from numpy.typing import NDArray
 
@@ -44,19 +45,28 @@ _EXTENSION_LETTERS: Final = {
 }  # fmt: skip
 
 MIN_PHONE_DIGITS: Final = 7
+MIN_RUN_DIGITS: Final = 6
+"""The fewest digits of any number that is found by its shape (British national insurance has six)."""
+SHORTEST_IBAN: Final = 15  # Norway's
+SHORTEST_WALLET: Final = 26
 MAX_STEP: Final = 5
 """Digits of one number are at most four other characters apart (the matcher of phonenumbers allows no more)."""
 
 PHONE_CONTEXT_BEFORE: Final = 11  # two opening marks with four others after each, and the character before them
 PHONE_CONTEXT_AFTER: Final = 4  # the "#" of an extension, and the ":00" that makes a time of "2012-01-02 08"
-RUN_CONTEXT: Final = 4  # "(+86)" before a mobile number, "X" after an ID; so short that it holds no other digit
+RUN_CONTEXT: Final = 8  # what stands before the first digit of a number and after the last, and a character more
 
-CREDIT_CARD: Final = re.compile(rb"[13-6][0-9]{3}[- ]?[0-9]{3,4}[- ]?[0-9]{3,4}[- ]?[0-9]{3,5}")
-CN_ID: Final = re.compile(rb"[1-9][0-9]{16}[0-9Xx]")
+CREDIT_CARD: Final = re.compile(rb"[1-6][0-9]{3}[- ]?[0-9]{3,4}[- ]?[0-9]{3,4}[- ]?[0-9]{3,5}")
 CN_MOBILE: Final = re.compile(rb"1[3-9][0-9][- ]?[0-9]{4}[- ]?[0-9]{4}")
 
 _LOCAL: Final = string.ascii_letters.encode() + string.digits.encode() + b"!#$%&'*+-/=?^_`{|}~."
 _DOMAIN = re.compile(rb"@\w+(?:-+\w+)*(?:\.\w+(?:-+\w+)*)+")
+_ALNUM: Final = np.isin(np.arange(256), np.frombuffer((string.ascii_letters + string.digits).encode(), np.uint8))
+_MAC_RUN_BYTES: Final = (string.ascii_letters + string.digits + ":.-").encode()
+_MAC_RUN = re.compile(rb"[0-9A-Za-z:.-]*")
+_MAC = re.compile(
+    rb"[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}"
+)
 _IBAN_RUN_BYTES: Final = string.ascii_uppercase.encode() + string.digits.encode() + b" -"
 _IBAN_RUN = re.compile(rb"[A-Z0-9 -]*")
 _IBAN = re.compile(rb"[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]{4}){2}")
@@ -168,12 +178,30 @@ def digit_runs(positions: NDArray[np.int64], least: int) -> list[Window]:
     return [Window(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
 
 
-def run_windows(image: bytes, runs: list[Window], trigger: re.Pattern[bytes]) -> Iterator[Window]:
-    """The runs of digits in which the trigger is found, with their context."""
+class NumberGate:
+    """Expressions over image bytes, one a recognizer, that match whatever it does; and all of them as one."""
+
+    def __init__(self, triggers: Sequence[re.Pattern[bytes]]) -> None:
+        self.triggers = tuple(triggers)
+        joined = b"|".join(b"(?:" + one.pattern + b")" for one in triggers)
+        self.any = re2.compile(joined, _latin1()) if triggers else None
+
+
+def _latin1() -> Any:
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    return options
+
+
+def number_windows(image: bytes, runs: list[Window], gate: NumberGate) -> Iterator[tuple[Window, list[int]]]:
+    """The runs of digits with some characters around them, and whose expressions (by index) match there, if any do."""
+    if gate.any is None:
+        return
     for start, end in runs:
         window = Window(max(start - RUN_CONTEXT, 0), min(end + RUN_CONTEXT, len(image)))
-        if trigger.search(image, *window):
-            yield window
+        part = image[window.start : window.end]
+        if gate.any.search(part):
+            yield window, [index for index, one in enumerate(gate.triggers) if one.search(part)]
 
 
 def email_windows(image: bytes) -> Iterator[Window]:
@@ -224,6 +252,43 @@ def iban_windows(image: bytes, digits: NDArray[np.int64]) -> Iterator[Window]:
     inner = inner[inner >= 2]
     capital = (bytes_[inner - 1] - np.uint8(A) < 26) & (bytes_[inner - 2] - np.uint8(A) < 26)
     yield from _words_around(image, inner[capital].tolist(), _IBAN_RUN_BYTES, _IBAN_RUN, _IBAN)
+
+
+def lower_iban_windows(image: bytes, words: list[Window]) -> Iterator[Window]:
+    """Those of the long words that begin as an IBAN in lower case does."""
+    for start, end in words:
+        if image[start + 2 : start + 4].isdigit() and image[start : start + 2].islower():
+            yield Window(max(start - 1, 0), min(end + 1, len(image)))
+
+
+def wallet_windows(image: bytes, words: list[Window]) -> Iterator[Window]:
+    """Those of the long words that begin as a wallet's address does."""
+    for start, end in words:
+        if end - start >= SHORTEST_WALLET and image[start] in b"013b":
+            yield Window(max(start - 1, 0), min(end + 1, len(image)))
+
+
+def long_words(image: bytes, least: int) -> list[Window]:
+    """Unbroken stretches of ASCII letters and digits, ``least`` long or longer."""
+    marks = np.flatnonzero(~_ALNUM[np.frombuffer(image, np.uint8)])
+    edges = np.concatenate(([-1], marks, [len(image)]))
+    long = np.flatnonzero(np.diff(edges) > least)
+    return [Window(start + 1, end) for start, end in zip(edges[long].tolist(), edges[long + 1].tolist(), strict=True)]
+
+
+def mac_windows(image: bytes) -> Iterator[Window]:
+    """Windows around hexadecimal digits with five colons or hyphens in step, or two stops: the words that hold them."""
+    bytes_ = np.frombuffer(image, np.uint8)
+    found = []
+    for mark, step, times in ((b":", 3, 5), (b"-", 3, 5), (b".", 5, 2)):
+        if image.count(mark) >= times:
+            places = np.flatnonzero(bytes_ == mark[0])
+            close = np.diff(places) == step
+            for _ in range(times - 2):
+                close = close[:-1] & close[1:]
+            found.append(places[: len(close)][close])
+    if found:
+        yield from _words_around(image, np.sort(np.concatenate(found)).tolist(), _MAC_RUN_BYTES, _MAC_RUN, _MAC)
 
 
 def _words_around(

@@ -1,34 +1,32 @@
-"""The recognizers of personal data: presidio's, with the few rules that we add, and two for China.
+"""Telephone numbers: presidio's (phonenumbers) without what is more likely another figure, and what is written as one.
 
-Importing this module imports presidio, and with it spaCy (no model): two seconds and sixty megabytes. So
-``filters.pii`` imports it only when a redactor is prepared.
+phonenumbers knows the numbering plans, so it finds any number that exists, and none that does not. ``WrittenPhone`` and
+``CalledPhone`` add what nobody would take for anything else: a plus and a country code, the shape of North American
+numbers, and figures behind a word for telephone.
 """
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
+import functools
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 import phonenumbers
-import tldextract
 from phonenumbers.phonemetadata import PhoneMetadata
 from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer, RecognizerResult
-from presidio_analyzer.predefined_recognizers import (
-    CreditCardRecognizer,
-    EmailRecognizer,
-    IbanRecognizer,
-    IpRecognizer,
-    PhoneRecognizer,
-)
+from presidio_analyzer.predefined_recognizers import PhoneRecognizer
+
+from filters.pii.anchored import Anchored, Found
+from filters.pii.anchors import Anchor
 
 MIN_DIGITS: Final = 7
 MIN_UNBROKEN_DIGITS: Final = 9
 """Shorter national numbers are rarely written in one piece; figures are."""
 MAX_DIGITS: Final = 25
 """More than any number has: 17 as phonenumbers allows, a country code of 3, a prefix of 5 to dial abroad."""
+NO_REGION: Final = "ZZ"
+"""phonenumbers' name for nowhere: only numbers with a plus are found."""
 ABROAD: Final = ("00", "011")
 """How international numbers begin where they have no plus (in most countries, in North America)."""
 
@@ -49,79 +47,6 @@ _DECIMAL = re.compile(r"(?:0|[1-9]\d*)\.\d+")
 _INTEGER_PART = re.compile(r"\d\.")
 
 
-class DomainEmailRecognizer(EmailRecognizer):
-    """presidio's e-mail addresses, judged by their domain alone and without the network.
-
-    As shipped, the whole address goes to ``tldextract`` as if it were a URL, so that a slash or question mark in the
-    local part hides the domain (``?to=li@example.com`` is not found), and the list of top-level domains is fetched
-    and kept in the home folder. Here it is the list in the ``tldextract`` package, whose version is thus part of the
-    result.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._extract = tldextract.TLDExtract(cache_dir=None, suffix_list_urls=(), fallback_to_snapshot=True)
-        self._extract("example.com")  # reads the list now
-
-    def validate_result(self, pattern_text: str) -> bool:
-        """Whether the domain ends in a known top-level domain and is more than that."""
-        return bool(self._extract(pattern_text.rpartition("@")[2]).fqdn)
-
-
-class HostIpRecognizer(IpRecognizer):
-    """presidio's IP addresses, without quads inside longer dotted numbers and, by default, without private addresses.
-
-    ``1.3.6.1.4.1`` is an object identifier or the number of a section. Private, loopback, link-local, documentation,
-    multicast and reserved addresses (and netmasks, which are among these) say nothing about anybody, and what is not in
-    2000::/3, all of IPv6 that is given to hosts, is more often code (``a::b``). A bare ``::`` is never taken.
-    """
-
-    GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
-
-    def __init__(self, *, private: bool) -> None:
-        patterns = [
-            Pattern(p.name, rf"(?<!\d\.)(?:{p.regex})(?!\.\d)" if p.name.startswith("IPv4") else p.regex, p.score)
-            for p in IpRecognizer.PATTERNS
-            if p.name != "IPv6_unspecified"
-        ]
-        super().__init__(patterns=patterns)
-        self._private = private
-
-    def invalidate_result(self, pattern_text: str) -> bool:
-        """Whether this is no address, or one that shall stay."""
-        try:
-            address: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_interface(pattern_text).ip
-        except ValueError:
-            return True
-        if self._private:
-            return False
-        if isinstance(address, ipaddress.IPv6Address):
-            if address.ipv4_mapped is None and address not in self.GLOBAL_UNICAST:
-                return True
-            address = address.ipv4_mapped or address
-        return not address.is_global or address.is_multicast
-
-
-class CnIdRecognizer(PatternRecognizer):
-    """Numbers of Chinese resident identity cards: 18 characters with a date of birth and a check digit (GB 11643)."""
-
-    WEIGHTS: Final = tuple(pow(2, 17 - place, 11) for place in range(17))
-    CHECK_DIGITS: Final = "10X98765432"
-
-    def __init__(self) -> None:
-        regex = r"(?<![0-9A-Za-z])[1-9][0-9]{5}(?:18|19|20)[0-9]{9}[0-9X](?![0-9A-Za-z])"
-        super().__init__("CN_ID", patterns=[Pattern("resident identity card", regex, 0.5)])
-
-    def validate_result(self, pattern_text: str) -> bool:
-        """Whether the date exists and the check digit (ISO 7064 MOD 11-2) is right."""
-        try:
-            datetime.date(int(pattern_text[6:10]), int(pattern_text[10:12]), int(pattern_text[12:14]))
-        except ValueError:
-            return False
-        total = sum(int(digit) * weight for digit, weight in zip(pattern_text[:17], self.WEIGHTS, strict=True))
-        return self.CHECK_DIGITS[total % 11] == pattern_text[17].upper()
-
-
 class CnMobileRecognizer(PatternRecognizer):
     """Chinese mobile numbers: eleven digits that begin with 13 to 19, with or without country code and separators.
 
@@ -130,9 +55,14 @@ class CnMobileRecognizer(PatternRecognizer):
 
     def __init__(self) -> None:
         number = r"1[3-9][0-9][- ]?[0-9]{4}[- ]?[0-9]{4}(?!\.?[0-9]|[A-Za-z])"
-        alone = r"(?<![0-9A-Za-z+])(?<![0-9][-.])" + number
+        alone = r"(?<![0-9A-Za-z+/_=(])(?<![0-9][-.])" + number
         with_code = r"(?<![0-9A-Za-z+])(?:\((?:\+|00)?86\)|(?:\+|00)?86)[- ]?" + number
         super().__init__("CN_MOBILE", patterns=[Pattern("with code", with_code, 0.7), Pattern("alone", alone, 0.5)])
+
+
+@functools.cache
+def _region(region: str) -> _Region:
+    return _Region(region)
 
 
 class _Region:
@@ -140,11 +70,14 @@ class _Region:
 
     def __init__(self, region: str) -> None:
         self._recognizer = PhoneRecognizer(supported_regions=(region,))
+        self._national: re.Pattern[str] | None = None
+        if region == NO_REGION:
+            self._national = re.compile(r"(?!)")
+            return
         own: Any = PhoneMetadata.metadata_for_region(region)
         # Regions that share a calling code share its numbers: a parser in one accepts those of the others.
         regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[own.country_code]
         shared: list[Any] = [PhoneMetadata.metadata_for_region(other) for other in regions]
-        self._national: re.Pattern[str] | None = None
         # A region may rewrite its numbers while parsing (Argentina's mobile prefix); then digits alone tell nothing.
         if all(metadata.national_prefix_transform_rule is None for metadata in shared):
             prefix = own.national_prefix_for_parsing or ""
@@ -185,7 +118,7 @@ class PlausiblePhoneRecognizer:
     """
 
     def __init__(self, regions: Sequence[str]) -> None:
-        self._regions = [_Region(region) for region in regions]
+        self._regions = [_region(region) for region in regions]
 
     def analyze(self, text: str, entities: list[str]) -> list[RecognizerResult]:
         """The telephone numbers in the text; ``entities`` is there because presidio's recognizers have it."""
@@ -254,22 +187,121 @@ def _is_lone(group: re.Match[str]) -> bool:
     )
 
 
-class Recognizer(Protocol):
-    """What finds one entity in a text: presidio's interface, as far as it is used here."""
+_PLUS_NUMBER = re.compile(
+    r"(?<![\w+)\]&=%.,/-])[(]?(?:\+|00(?=[1-9]))\(?(?P<number>[1-9][0-9]{0,3}\)?(?:[ .\-/()\xa0]{0,3}[0-9]+){1,6})"
+    r"(?:(?: ?x| ?ext\.? ?)[0-9]{1,6})?(?![\w]|[.,][0-9])"
+)
+_AMERICAN_NUMBER = re.compile(
+    r"(?<![\w.+/$€£#=&,-])(?<![0-9] )(?<![0-9]\) )(?:\+?1[ .-]?)?"
+    r"(?:\([2-9][0-9]{2}\) ?[2-9][0-9]{2}[ .-]|[2-9][0-9]{2}(?P<mark>[-.])[2-9][0-9]{2}(?P=mark))"
+    r"[0-9]{4}(?:(?: ?x\.? ?| ?ext\.? ?)[0-9]{1,6})?(?![\w-]|[.,/][0-9]| [0-9]{4})"
+)
 
-    def analyze(self, text: str, entities: list[str]) -> Sequence[RecognizerResult]:
-        """What was found, with ``start``, ``end`` (characters) and ``score``."""
+
+class WrittenPhoneRecognizer(EntityRecognizer):
+    """Numbers that are written as telephone numbers, whether their area code is in use today or not.
+
+    A plus, a country code that exists and a length that is possible there (score 0.5); with ``american``, the North
+    American ``(234) 567-8901`` and ``234-567-8901`` (0.45). An exchange or area code that begins with 0 or 1 is none.
+    """
+
+    def __init__(self, *, american: bool) -> None:
+        super().__init__(supported_entities=["PHONE_NUMBER"], name="WrittenPhoneRecognizer")
+        self._american = american
+
+    def load(self) -> None:
+        """Nothing to load; presidio asks for the method."""
+
+    def analyze(self, text: str, entities: list[str], nlp_artifacts: object = None) -> list[RecognizerResult]:
+        """The numbers in the text."""
+        found = [
+            RecognizerResult("PHONE_NUMBER", match.start(), match.end(), 0.5)
+            for match in _PLUS_NUMBER.finditer(text)
+            if _possible("+" + re.sub(r"[^0-9]", "", match["number"].replace("(0)", "")))
+        ]
+        american = _AMERICAN_NUMBER.finditer(text) if self._american else ()
+        return found + [RecognizerResult("PHONE_NUMBER", one.start(), one.end(), 0.45) for one in american]
 
 
-def load_recognizers(entities: Sequence[str], regions: Sequence[str], private_ips: bool) -> dict[str, Recognizer]:
-    """The recognizers of these entities by name."""
-    makers: dict[str, Callable[[], Recognizer]] = {
-        "email": DomainEmailRecognizer,
-        "phone": lambda: PlausiblePhoneRecognizer(regions),
-        "ip": lambda: HostIpRecognizer(private=private_ips),
-        "credit_card": CreditCardRecognizer,
-        "iban": IbanRecognizer,
-        "cn_id": CnIdRecognizer,
-        "cn_mobile": CnMobileRecognizer,
-    }
-    return {entity: makers[entity]() for entity in entities}
+def _possible(number: str) -> bool:
+    """Whether an international number has a country code and a length that exist."""
+    if not 8 <= len(number) - 1 <= 15 or len(set(number)) < 4:
+        return False
+    try:
+        return phonenumbers.is_possible_number(phonenumbers.parse(number))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+SURE_WORDS: Final = (
+    *("tel", "tel.", "telephone", "phone", "phone number", "mobile", "cell", "cellphone", "fax", "whatsapp", "hotline"),
+    *("contact number", "contact no", "ph", "ph.", "mob", "mob.", "phone no", "telefon", "telefonnummer", "handy"),
+    *("handynummer", "rufnummer", "mobil", "telefax", "tél", "tél.", "téléphone", "numéro de téléphone", "portable"),
+    *("teléfono", "tlf", "tlf.", "tfno", "móvil", "celular", "telefone", "telemóvel", "telefono", "cellulare"),
+    *("telefoon", "телефон", "тел", "тел.", "факс", "моб", "puhelin", "telefonnr", "telefon nr", "numer telefonu"),
+    *("电话", "手机", "手机号", "手机号码", "联系电话", "电话号码", "传真", "热线", "座机", "電話", "電話番号", "携帯"),
+    *("전화", "전화번호", "휴대폰", "連絡電話", "联系方式", "微信"),
+)
+LIKELY_WORDS: Final = (
+    *("call", "call me at", "call us", "call us at", "dial", "text me at", "reach me at", "reach us at", "number is"),
+    *(
+        "contact me at",
+        "my number",
+        "ring",
+        "phone me at",
+        "me at",
+        "us at",
+        "anrufen",
+        "appelez",
+        "llame al",
+        "llámenos",
+    ),
+    *("at", "number", "number:", "nummer", "numéro", "número"),
+)
+AFTER_WORDS: Final = ("office", "fax", "home", "mobile", "cell", "tel", "phone")
+_LABELLED = re.compile(
+    r"(?<![\w.+$€£-])(?P<number>\(?\+?\(?[0-9](?:[ ().\-/–‑\xa0]{0,3}[0-9]){6,14})(?P<extension>(?: ?x\.? ?| ?ext\.? ?)[0-9]{1,6})?"
+    r" ?[-(–]? ?$"
+)
+_THOUSANDS = re.compile(r"[0-9]{1,3}(?:[ .][0-9]{3})+")
+_CALLED = re.compile(
+    r"(?P<gap>[^0-9\n+(]{0,24}?\n?[^0-9\n+(]{0,6})"
+    r"(?P<number>\(?\+?\(?[0-9](?:[ ().\-/–‑\xa0]{0,3}[0-9]){5,14})(?P<extension>(?: ?x\.? ?| ?ext\.? ?)[0-9]{1,6})?(?!\w|[.,][0-9])"
+)
+_GAP_BROKEN = re.compile(r"[.!?;$€£%#]\s|[$€£%#<=]|\n.*\n")
+
+
+class CalledPhoneRecognizer(Anchored):
+    """Figures behind a word for telephone: 6 to 15 digits, in one piece or in groups.
+
+    Words that may mean something else (``call``, ``number is``) want seven digits in groups.
+    """
+
+    def __init__(self) -> None:
+        after = [Anchor(word, digit_before=4) for word in AFTER_WORDS]
+        super().__init__("phone", [*(Anchor(word, digit_after=28) for word in (*SURE_WORDS, *LIKELY_WORDS)), *after])
+        self._sure = frozenset(SURE_WORDS)
+
+    def around(self, text: str, start: int, end: int) -> Iterator[Found]:
+        """The number that is announced, or that has the word behind it (``28-81-33-70 office``)."""
+        match = _CALLED.match(text, end, end + 80)
+        if match and not _GAP_BROKEN.search(match["gap"]):
+            sure = text[start:end].lower() in self._sure
+            strict = not sure and (any(map(str.isalpha, match["gap"])) or _THOUSANDS.fullmatch(match["number"]))
+            if not strict and _telephonic(match["number"], grouped=not sure):
+                yield Found(match.start("number"), match.end(), 0.5 if sure else 0.45)
+        if text[start:end].lower() in AFTER_WORDS:
+            match = _LABELLED.search(text, max(start - 40, 0), start)
+            if match and _telephonic(match["number"], grouped=True) and not _THOUSANDS.fullmatch(match["number"]):
+                yield Found(match.start("number"), max(match.end("number"), match.end("extension")), 0.45)
+
+
+def _telephonic(number: str, *, grouped: bool) -> bool:
+    """Whether figures may be a telephone number: enough of them, in groups as people dial them, no date or address."""
+    groups = _DIGITS.findall(number)
+    digits = "".join(groups)
+    if len(digits) < (6 if len(groups) > 1 and not grouped else 7) or len(set(digits)) < 3:
+        return False
+    if (grouped and len(groups) < 2) or sum(len(one) == 1 for one in groups[1:]) > 1:
+        return False
+    return not any(figure.fullmatch(number) for figure in (_DATE, _DOTTED_QUAD, _DECIMAL))
