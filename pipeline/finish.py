@@ -22,7 +22,7 @@ from pipeline.dedup.removal import Cutter, removals
 from pipeline.layout import Layout
 from pipeline.prepare import RECORD_MASK, WORKER, Batch, of_failures
 from pipeline.recipe import Recipe
-from pipeline.stage import Commit, Item, Part, Stage, committed, output
+from pipeline.stage import Commit, Item, Part, Stage, WholeCoder, committed, output
 from tokenizer import bpe
 
 
@@ -35,6 +35,9 @@ class Finished(Batch):
     evidence: list[Duplicate] = field(default_factory=list)
     removed: list[Document] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+
+
+beam.coders.registry.register_coder(Finished, WholeCoder)
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,15 @@ class Finish(Stage):
         return found
 
     def transform(self, items: beam.PCollection) -> beam.PCollection:
-        batches = items | "load and drop duplicates" >> beam.ParDo(_Load(self.recipe, self.layout))
+        batches = items | "load and drop duplicates" >> beam.ParDo(_Load(self.recipe, self.layout)).with_output_types(
+            Finished
+        )
         if self.recipe.dedup and (self.recipe.dedup.sentence or self.recipe.dedup.decontaminate):
-            batches |= "cut repeated spans" >> beam.ParDo(_Cut(self.recipe, self.layout))
+            batches |= "cut repeated spans" >> beam.ParDo(_Cut(self.recipe, self.layout)).with_output_types(Finished)
         if self.recipe.pii:
-            batches |= "remove personal data" >> beam.ParDo(_RemovePersonalData(self.recipe))
+            batches |= "remove personal data" >> beam.ParDo(_RemovePersonalData(self.recipe)).with_output_types(
+                Finished
+            )
         return (
             batches
             | "write" >> beam.ParDo(_Write(self.recipe, self.layout, self.sample_rates))
@@ -184,7 +191,7 @@ class _RemovePersonalData(beam.DoFn):
 
 def _whole_words(snippet: str) -> str:
     """The snippet without a last word or figure that was cut through: half an address is not recognized as one."""
-    if len(snippet) < SNIPPET:
+    if len(snippet) < evidence.SNIPPET:
         return snippet
     whole = snippet.rstrip("0123456789 +()./-")
     return whole[: max(whole.rfind(" "), whole.rfind("\n")) + 1] if whole == snippet else whole

@@ -26,7 +26,7 @@ from pipeline.plan import document_number
 from pipeline.recipe import Recipe
 from pipeline.sources.selection import NOT_LISTED, Pages
 from pipeline.sources.source import FilePart, NotADocument, Record, Source
-from pipeline.stage import Commit, Item, Part, Stage, output
+from pipeline.stage import Commit, Item, Part, Stage, WholeCoder, output
 
 WORKER = "worker"
 """The step of a record that was given up because it stopped its worker, wherever that was."""
@@ -75,6 +75,9 @@ class Batch:
         )
 
 
+beam.coders.registry.register_coder(Batch, WholeCoder)
+
+
 def describe(error: BaseException) -> str:
     """An exception as one line: its type and message."""
     return f"{type(error).__name__}: {error}".replace("\n", " ")[:MAX_CAUSE]
@@ -105,11 +108,12 @@ class Prepare(Stage):
             batches = (
                 items
                 | f"splits of {source.name}" >> beam.Filter(_is_of, source.name)
-                | f"{source.name}: read and extract" >> beam.ParDo(_Read(self.recipe, source, self.layout))
+                | f"{source.name}: read and extract"
+                >> beam.ParDo(_Read(self.recipe, source, self.layout)).with_output_types(Batch)
             )
             for index, filter_ in enumerate(self.recipe.chain(source)):
                 step = f"{source.name}: {index + 1} {filter_.name}"
-                batches |= step >> beam.ParDo(_Filter(filter_, self.recipe.measure_removed))
+                batches |= step >> beam.ParDo(_Filter(filter_, self.recipe.measure_removed)).with_output_types(Batch)
             written.append(batches | f"{source.name}: write" >> beam.ParDo(_Write(self.recipe, source, self.layout)))
         return written | "all sources" >> beam.Flatten() | Commit(self.name, self.layout)
 

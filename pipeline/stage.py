@@ -73,6 +73,18 @@ def output(layout: Layout, kind: str, written: Written, **facts: Any) -> dict[st
     return {"kind": kind, "path": relative, "bytes": written.bytes, "sha256": written.sha256, **facts}
 
 
+class WholeCoder(beam.coders.PickleCoder):
+    """For batches, which never leave their worker: Beam would pickle one every so often only to learn how large it is."""
+
+    def _create_impl(self) -> beam.coders.coder_impl.CoderImpl:
+        return beam.coders.coder_impl.CallbackCoderImpl(self.encode, self.decode, self.estimate_size)
+
+    def estimate_size(self, value: Any) -> int:
+        """A constant: what a runner shows as bytes between two steps of one worker means nothing here."""
+        del value
+        return 1
+
+
 class Commit(beam.PTransform):
     """Gathers the parts of every item and writes its commit file when all are there."""
 

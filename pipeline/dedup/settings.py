@@ -36,7 +36,7 @@ class Near(_Section):
         gt=0,
         lt=1,
         description="instead of `bands` and `rows`: the similarity about which they err least, chosen as `datasketch.MinHashLSH` "
-        "does from as many values as `permutations` says (112 if it says nothing)",
+        "does from as many values as `permutations` says (112 if it says nothing); `min_similarity` is then the same where it is not named",
     )
     permutations: int = Field(
         112, ge=1, le=4096, description="values in a signature; null or unnamed: as many as `bands` and `rows` use"
@@ -63,7 +63,7 @@ class Near(_Section):
                 raise ValueError(
                     f"name bands and rows or a threshold ({threshold:g} means {bands} bands of {rows} rows), not both"
                 )
-            return chosen | {"bands": bands, "rows": rows, "permutations": length}
+            return {"min_similarity": threshold} | chosen | {"bands": bands, "rows": rows, "permutations": length}
         bands, rows = chosen.get("bands", 14), chosen.get("rows", 8)
         whole = all(
             isinstance(one, int) and 1 <= one <= 1000 for one in (bands, rows)

@@ -161,6 +161,8 @@ def test_settings_agree_or_say_so() -> None:
     assert Near().permutations == 112
     assert Near(bands=20, rows=5).permutations == 100
     assert Near(bands=20, rows=5, permutations=128).permutations == 128
+    assert Near(threshold=0.6).min_similarity == 0.6
+    assert Near(threshold=0.6, min_similarity=0.8).min_similarity == 0.8
     written = Near(threshold=0.8).model_dump()
     assert Near(**written) == Near(threshold=0.8), "what a run writes down can be read again"
     with pytest.raises(ValidationError, match="name bands and rows or a threshold"):
