@@ -17,7 +17,7 @@ from filters.document import Document
 from filters.pii import PiiSettings, Place, Redactor
 from pipeline import plan, pulse, tables
 from pipeline.dedup import evidence
-from pipeline.dedup.evidence import SNIPPET, Duplicate
+from pipeline.dedup.evidence import Duplicate
 from pipeline.dedup.removal import Cutter, removals
 from pipeline.layout import Layout
 from pipeline.prepare import RECORD_MASK, WORKER, Batch, of_failures

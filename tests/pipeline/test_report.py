@@ -438,7 +438,9 @@ def test_personal_data_is_not_shown(tmp_path: Path) -> None:
     kept = run.document("web", "Write to jane.roe@firma-muster.de today.", record=0)
     gone = run.document("web", "Or to john.doe@firma-muster.de " * 99, record=1)
     removed = [run.document("web", "x" * 590 + " richard.miles@firma-muster.de", "gopher.too_few_words", record=2)]
-    run.split("web", [kept], removed, [(gone, kept, "document.near", 0.8)], [(kept, "Ask mary.major@firma-muster.de")] * 2)
+    run.split(
+        "web", [kept], removed, [(gone, kept, "document.near", 0.8)], [(kept, "Ask mary.major@firma-muster.de")] * 2
+    )
     content = run.page()
     assert "@firma-muster.de" not in content
     assert "&lt;EMAIL&gt;" in content
