@@ -73,6 +73,21 @@ def members(part: FilePart, max_bytes: int, wanted: Callable[[str], bool] = lamb
             yield _only_member(part, stream, max_bytes, wanted)
 
 
+def packed_members(
+    data: bytes, name: str, max_bytes: int, wanted: Callable[[str], bool] = lambda path: True
+) -> Iterator[Member]:
+    """The regular files in a tar that is in memory, compressed or not; anything else is one file called ``name``."""
+    with Unpacked(io.BytesIO(data)) as stream:
+        head = b""
+        with suppress(UnreadableRecord):
+            head = _read_up_to(stream, _BLOCK)
+    with Unpacked(io.BytesIO(data)) as stream:
+        if head[257:262] == b"ustar" or (len(head) == _BLOCK and _tar_header(head) is not None):
+            yield from _tar_members(stream, max_bytes, wanted)
+        else:
+            yield _only_member(FilePart(name, name, 0, len(data), len(data)), stream, max_bytes, wanted)
+
+
 def _too_large(size: int, max_bytes: int) -> str:
     return f"the file has {size} bytes; the largest record allowed is {max_bytes}"
 

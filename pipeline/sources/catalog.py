@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.sources.arxiv import Arxiv
 from pipeline.sources.books import Books
 from pipeline.sources.code import Code
 from pipeline.sources.commoncrawl import CommonCrawl
@@ -18,6 +19,7 @@ KINDS: dict[str, type[Source]] = {
     "commoncrawl": CommonCrawl,
     "wikipedia": Wikipedia,
     "books": Books,
+    "arxiv": Arxiv,
     "code": Code,
     "stackexchange": StackExchange,
     "reddit": Reddit,
