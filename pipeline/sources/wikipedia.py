@@ -1,13 +1,10 @@
 """Reads MediaWiki XML dumps: one document a page, its wikitext turned into prose.
 
-A dump is not parsed as one XML document. Pages are found by their tags in the byte stream and parsed one by one, so
-that memory stays at one page and damage costs the page it is in. Of a page with many revisions (a history dump) only
-the newest is held.
+Of a page with many revisions (a history dump) the newest is the document.
 """
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,25 +15,25 @@ from urllib.parse import quote
 from lxml import etree
 from pydantic import Field
 
-from pipeline.sources import wikitext
-from pipeline.sources.source import FilePart, NotADocument, Record, Source, UnreadableRecord
-from pipeline.sources.unpacked import Unpacked, open_unpacked
+from pipeline.sources import dumps, wikitext
+from pipeline.sources.source import FilePart, NotADocument, Record, Source
 
-_CHUNK = 1 << 18
-_TAG = re.compile(rb"<(/?)(page|revision)(?:\s[^<>]*)?>")
-_LONGEST_TAG = 256  # how much of a buffer may be the beginning of a tag
-_MAX_HEAD = 1 << 20  # bytes before the first page, where the site is described; real ones have a few thousand
-
-_SEVEN_ZIP = b"7z\xbc\xaf\x27\x1c"
-_OTHER_ENCODING = re.compile(
-    rb"""<\?xml[^>]{0,80}?\bencoding=["'](iso-8859-\d+|windows-125\d|koi8-[ru]|gb18030|gbk|big5|euc-jp|euc-kr|shift_jis)["']""",
-    re.IGNORECASE,
-)
-_TIMESTAMP = re.compile(rb"<timestamp>([^<]{1,40})</timestamp>")
 _WIKI_IN_NAME = re.compile(r"(?:^|/)([a-z][a-z0-9_]{0,30}(?:wiki[a-z]{0,8}|wiktionary))(?=[-.])")
+_INDEX = re.compile(r"-index\d*\.txt(\.(bz2|gz|xz|zst))?$")
+_ENTERED = re.compile(r"\.(xml|bz2)$", re.IGNORECASE)
 
 # Old dumps don't mark redirects. Their magic word differs from wiki to wiki; all are a number sign, a word and a link.
 _REDIRECT = re.compile(r"\s*#\s*[^\s\[\]|{}#*]{3,40}\s*:?\s*\[\[[^\[\]\n]+\]\]", re.IGNORECASE)
+
+_LIST_TITLE = re.compile(
+    r"""(?:lists?\ of|index\ of|outline\ of|timeline\ of|chronologie\ d | listen?\ d(?:er|es|e|u)\b | liste\ (?:von|des|d['’])|listas?\ de\b
+      | anexo: | elenco\ (?:di|de|degli|dei|delle) | lista\ (?:di|dei|delle|degli|över|over|do) | lijst\ van | список | списък | спісак
+      | списак | lista\ (?:na|av|de) | seznam | zoznam | liste\ over | listi\ yfir | luettelo | loend | sąrašas | saraksts | popis
+      | κατάλογος | قائمة | فهرست | רשימת | danh\ sách | daftar | senarai | รายชื่อ | सूची | llista\ d | zerrenda:)
+      | .*(?:の?一覧|列表|목록|listesi|listája|nimekiri|siyahısı|tizimi)$""",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""How the titles of list articles begin or end on the larger wikis."""
 
 _DISAMBIGUATION = re.compile(
     r"""\{\{\s*(?:
@@ -66,43 +63,40 @@ class Site:
     namespaces: dict[int, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Page:
-    """A page's XML with its newest revision, its place in the dump, or the ``failure`` to read it."""
-
-    offset: int
-    length: int
-    xml: bytes = b""
-    failure: str = ""
-
-
 class Wikipedia(Source):
     """MediaWiki dumps: Wikipedia and every other wiki that exports its pages as XML.
 
-    Pages of other namespaces, redirects, disambiguation pages and pages without prose are removed with a reason.
+    Pages of other namespaces, redirects, disambiguation pages, list articles and pages without prose are removed with a reason.
     """
 
     kind: Literal["wikipedia"] = "wikipedia"
-    reads: ClassVar[str] = "MediaWiki XML dumps: .xml, also as .bz2, .gz, .xz or .zst"
+    reads: ClassVar[str] = (
+        "MediaWiki XML dumps: .xml, also as .bz2, .gz, .xz, .zst or .7z; .xml and multistream .bz2 are split"
+    )
 
     namespaces: tuple[int, ...] = Field((0,), description="numbers of the namespaces to keep; 0 holds the articles")
     keep_disambiguation: bool = Field(False, description="whether pages that list the meanings of a name are documents")
+    keep_lists: bool = Field(False, description='whether list articles ("List of …") are documents')
+
+    def can_enter(self, path: str) -> bool:
+        """Plain XML at any page, .bz2 at any stream; one that has a single stream is read by its first part."""
+        return _ENTERED.search(path) is not None and _INDEX.search(path) is None
 
     def read(self, part: FilePart, max_record_bytes: int) -> Iterator[Record]:
-        """One record a page; offsets are bytes of the unpacked XML (of its UTF-8 form if it has another)."""
-        if part.start > 0:
+        """One record a page; places are as ``dumps.Page`` says. An index of streams is not needed, and no document."""
+        if _INDEX.search(part.name):
+            if part.start == 0:
+                yield Record(0, part.size, partial(_refuse, "wikipedia.index"))
             return
-        with open_unpacked(part.path) as stream:
-            pages = _pages(stream, max_record_bytes)
-            site = site_of(next(pages).xml, part.name)
-            shown = wikitext.Namespaces.of(site.namespaces)
-            for page in pages:
-                if page.failure:
-                    yield Record(page.offset, page.length, failure=page.failure)
-                else:
-                    yield self._record(page, site, shown)
+        site = site_of(dumps.head_of(part.path), part.name)
+        shown = wikitext.Namespaces.of(site.namespaces)
+        for page in dumps.pages(part, max_record_bytes):
+            if page.failure:
+                yield Record(page.offset, page.length, failure=page.failure)
+            else:
+                yield self._record(page, site, shown)
 
-    def _record(self, page: _Page, site: Site, shown: wikitext.Namespaces) -> Record:
+    def _record(self, page: dumps.Page, site: Site, shown: wikitext.Namespaces) -> Record:
         record = Record(page.offset, page.length)
         try:
             tree = etree.fromstring(page.xml, _parser())
@@ -129,6 +123,8 @@ class Wikipedia(Source):
             record.text = partial(_refuse, "wikipedia.not_wikitext")
         elif not self.keep_disambiguation and _DISAMBIGUATION.search(source):
             record.text = partial(_refuse, "wikipedia.disambiguation")
+        elif not self.keep_lists and _LIST_TITLE.match(title):
+            record.text = partial(_refuse, "wikipedia.list")
         else:
             record.text = partial(_prose, title, source, shown)
         return record
@@ -194,135 +190,3 @@ def _address(main_page: str) -> str:
     """What stands before a page's title in its URL, taken from the URL of the main page."""
     before, wiki, _ = main_page.partition("/wiki/")
     return before + wiki if wiki else main_page.rpartition("/")[0] + "/" if "//" in main_page else ""
-
-
-def _pages(stream: Unpacked, max_bytes: int) -> Iterator[_Page]:
-    """First the bytes before the first page, then every page of the dump; damage where it stands."""
-    head: list[bytes] | None = []
-    head_size = 0
-    page: _Building | None = None
-    offset = 0
-    try:
-        for offset, tag, data in _pieces(stream):
-            if head is not None:
-                if tag != b"page":
-                    head_size += len(data)
-                    if head_size <= _MAX_HEAD:
-                        head.append(data)
-                    continue
-                yield _Page(0, offset, b"".join(head))
-                head = None
-            if tag == b"page":
-                if page is not None:
-                    yield page.cut_off(offset, "the page has no end: another one begins")
-                page = _Building(offset, max_bytes)
-            elif tag == b"/page":
-                if page is not None:
-                    yield page.finished(offset + len(data))
-                page = None
-            elif page is not None:
-                page.add(tag, data)
-    except UnreadableRecord as error:
-        if head is not None:
-            yield _Page(0, stream.position, b"".join(head))
-        start = offset if page is None else page.offset
-        yield _Page(start, stream.position - start, failure=str(error))
-        return
-    if head is not None:
-        yield _Page(0, stream.position, b"".join(head))
-        if not any(b"<mediawiki" in piece for piece in head):
-            yield _Page(0, stream.position, failure="no MediaWiki dump: neither <mediawiki> nor <page> was found")
-    if page is not None:
-        yield page.cut_off(stream.position, "the dump ends in the middle of the page")
-
-
-class _Building:
-    """A page while its pieces arrive: what is outside its revisions, and the newest revision so far."""
-
-    def __init__(self, offset: int, max_bytes: int) -> None:
-        self.offset = offset
-        self._room = max_bytes
-        self._outside = bytearray()
-        self._revision: bytearray | None = None
-        self._newest = b""
-        self._newest_date = b""
-        self._failure = ""
-
-    def add(self, tag: bytes, data: bytes) -> None:
-        """Take the next piece: the tag of a revision, or what stands between tags."""
-        if self._failure:
-            return
-        if tag == b"revision":
-            self._revision = bytearray()
-        target = self._outside if self._revision is None else self._revision
-        if len(self._outside) + len(self._revision or b"") + len(data) > self._room:
-            self._failure = f"the page has more than {self._room} bytes, the largest record allowed"
-            self._outside, self._revision, self._newest = bytearray(), None, b""
-            return
-        target += data
-        if tag == b"/revision" and self._revision is not None:
-            dated = _TIMESTAMP.search(self._revision)
-            date = dated[1] if dated else self._newest_date
-            if date >= self._newest_date:
-                self._newest, self._newest_date = bytes(self._revision), date
-            self._revision = None
-
-    def finished(self, end: int) -> _Page:
-        """The whole page; ``end`` is the offset after its last byte."""
-        if self._failure:
-            return _Page(self.offset, end - self.offset, failure=self._failure)
-        if self._revision is not None:
-            return self.cut_off(end, "a revision of the page has no end")
-        return _Page(self.offset, end - self.offset, b"<page>" + self._outside + self._newest + b"</page>")
-
-    def cut_off(self, end: int, failure: str) -> _Page:
-        """The page as one that can't be read."""
-        return _Page(self.offset, end - self.offset, failure=self._failure or failure)
-
-
-def _pieces(stream: Unpacked) -> Iterator[tuple[int, bytes, bytes]]:
-    """The dump cut at the tags of pages and revisions: offset, the tag's name (``/page``; b"" for all else), the bytes.
-
-    In a dump these tags are nowhere but in the markup: inside texts MediaWiki writes ``&lt;``.
-    """
-    buffer = b""
-    base = 0
-    for chunk in _utf8_chunks(stream):
-        buffer += chunk
-        done = 0
-        for match in _TAG.finditer(buffer):
-            if match.start() > done:
-                yield base + done, b"", buffer[done : match.start()]
-            yield base + match.start(), match[1] + match[2], match[0]
-            done = match.end()
-        unfinished = buffer.rfind(b"<", max(done, len(buffer) - _LONGEST_TAG))
-        keep = unfinished if unfinished >= 0 and buffer.find(b">", unfinished) < 0 else len(buffer)
-        if keep > done:
-            yield base + done, b"", buffer[done:keep]
-        base += keep
-        buffer = buffer[keep:]
-    if buffer:
-        yield base, b"", buffer
-
-
-def _utf8_chunks(stream: Unpacked) -> Iterator[bytes]:
-    """The dump in UTF-8, piece by piece. Raises UnreadableRecord."""
-    start = b""
-    while len(start) < _LONGEST_TAG and (more := stream.read(_CHUNK)):
-        start += more
-    if start.startswith(_SEVEN_ZIP):
-        raise UnreadableRecord("a 7z archive, which is not supported: take the .bz2 dump, or unpack it")
-    encoding = ""
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
-    elif start.startswith(b"<\0"):
-        encoding = "utf-16-le"
-    elif start.startswith(b"\0<"):
-        encoding = "utf-16-be"
-    elif declared := _OTHER_ENCODING.match(start):
-        encoding = declared[1].decode("ascii")
-    decoder = codecs.getincrementaldecoder(encoding)(errors="replace") if encoding else None
-    chunk = start
-    while chunk:
-        yield chunk if decoder is None else decoder.decode(chunk).encode("utf-8", "replace")
-        chunk = stream.read(_CHUNK)

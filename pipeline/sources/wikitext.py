@@ -72,6 +72,7 @@ _TEXT_PARAMETER = {
             "angbr", "sic", "not a typo", "as written", "visible anchor", "quote", "blockquote", "cquote", "quotation",
             "début citation", "citation bloc", "zitat", "цитата", "начало цитаты", "cita", "citazione", "citaat", "нп3",
             "нп4", "не переведено", "formatnum", "lc", "uc", "lcfirst", "ucfirst", "iast", "unicode", "vanchor",
+            "nihongo", "nihongo2", "flag", "flagcountry", "flagu", "noflag", "proper name", "keypress", "varserif",
         ),
         1,
     ),
@@ -81,6 +82,7 @@ _JOINED_PARAMETERS = {
     **dict.fromkeys(("convert", "cvt", "unité", "unite", "nombre", "val", "num"), " "),
     **dict.fromkeys(("frac", "fraction", "sfrac"), "/"),
     **dict.fromkeys(("chem", "chem2"), ""),
+    **dict.fromkeys(("ship", "sclass"), " "),
 }
 _FIXED_TEXT = {
     **dict.fromkeys(("nbsp", "spaces", "thinsp", "thin space", "hair space", "clear space"), " "),
@@ -349,6 +351,8 @@ def _template_text(content: str) -> str:
     if colon and function in _TEXT_PARAMETER:  # parser functions such as {{formatnum:1234}}
         return content.partition(":")[2].split("|")[0].strip()
     positional = [value.strip() for value in parameters if not _is_named(value)]
+    if name in ("convert", "cvt") and (len(positional) > 3) and _ranged(positional):
+        return " ".join(positional[:4])
     if name in _JOINED_PARAMETERS:
         between = _JOINED_PARAMETERS[name]
         return between.join(positional[:2] if between else positional)
@@ -362,6 +366,11 @@ def _template_text(content: str) -> str:
                 return text.strip()
         return ""
     return positional[position if position < 0 else position - 1]
+
+
+def _ranged(values: list[str]) -> bool:
+    """Whether four values are a range (10, to, 20, km) or a measure in two units (5, ft, 9, in)."""
+    return values[1] in ("to", "-", "–", "and", "or", "x", "by", "to(-)") or values[2][:1].isdecimal()
 
 
 def _is_named(parameter: str) -> bool:

@@ -21,12 +21,15 @@ DROPPED = {
             "thanks pacs keywords received accepted published journal volume preprint shorttitle shortauthors slugcomment "
             "titlerunning authorrunning markright title subtitle "
             "ref eqref pageref vref nameref "
-            "crefrange subref labelcref color pagecolor phantom hphantom vphantom enlargethispage stepcounter refstepcounter newcounter "
-            "lstset lstinputlisting captionsetup theoremstyle tableofcontents numberwithin allowdisplaybreaks "
+            "crefrange subref labelcref color pagecolor phantom hphantom vphantom "
+            "enlargethispage stepcounter refstepcounter newcounter "
+            "lstset lstinputlisting captionsetup "
+            "theoremstyle tableofcontents numberwithin allowdisplaybreaks "
             "special write message typeout penalty bibinfo bibliographyname linenumbers tablenum tabletypesize "
             "tablewidth tablecolumns tablehead startdata orcid orcidlink linespread selectlanguage inst "
             "footnotemark symlabel hyphenation acmConference acmYear acmDOI acmISBN acmPrice ccsdesc "
-            "newgeometry geometry fontseries fontshape fontfamily copyrightyear setcopyright icmlauthor icmlaffiliation icmltitlerunning icmlkeywords defcitealias"
+            "newgeometry geometry fontseries fontshape fontfamily "
+            "copyrightyear setcopyright icmlauthor icmlaffiliation icmltitlerunning icmlkeywords defcitealias"
         ),
         1,
     ),
@@ -67,7 +70,9 @@ KEPT_LAST = {
 KEPT_FIRST = {"texorpdfstring": 2}
 
 CITATION = re.compile(r"[A-Za-z]*[Cc]ite[A-Za-z]*")
-TEXTUAL_CITATION = re.compile(r"[Cc]itet|[Tt]extcite|[Cc]iteauthor|citealt|citeasnoun|newcite|shortciteA?|[Cc]itetalias")
+TEXTUAL_CITATION = re.compile(
+    r"[Cc]itet|[Tt]extcite|[Cc]iteauthor|citealt|citeasnoun|newcite|shortciteA?|[Cc]itetalias"
+)
 """Citations that are part of the sentence: authors do something in them."""
 
 REFERENCES = _words("cref Cref autoref Autoref fullref cpageref Cpageref")
@@ -79,7 +84,7 @@ KINDS = {
     "lemma": "Lemma", "lm": "Lemma", "prop": "Proposition", "cor": "Corollary", "def": "Definition", "defn": "Definition",
     "cha": "Chapter", "ch": "Chapter", "chap": "Chapter", "chapter": "Chapter", "app": "Appendix", "appendix": "Appendix",
     "alg": "Algorithm", "algo": "Algorithm", "ex": "Exercise", "exer": "Exercise", "eg": "Example", "rmk": "Remark",
-    "rem": "Remark", "part": "Part", "ass": "Assumption", "conj": "Conjecture", "claim": "Claim", 
+    "rem": "Remark", "part": "Part", "ass": "Assumption", "conj": "Conjecture", "claim": "Claim",
 }  # fmt: skip
 """What the beginning of a label, by custom, says of its kind."""
 

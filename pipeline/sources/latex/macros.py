@@ -31,8 +31,34 @@ _TOO_CLEVER = re.compile(
 _HOLE = re.compile(r"#([1-9])")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _STANDARD = frozenset(
-    "section subsection subsubsection paragraph chapter part title author date abstract cite ref label input include "
-    "item begin end caption footnote documentclass maketitle emph textbf textit thanks".split()
+    {
+        "section",
+        "subsection",
+        "subsubsection",
+        "paragraph",
+        "chapter",
+        "part",
+        "title",
+        "author",
+        "date",
+        "abstract",
+        "cite",
+        "ref",
+        "label",
+        "input",
+        "include",
+        "item",
+        "begin",
+        "end",
+        "caption",
+        "footnote",
+        "documentclass",
+        "maketitle",
+        "emph",
+        "textbf",
+        "textit",
+        "thanks",
+    }
 )
 """What papers redefine for the looks of it; we know better what these mean."""
 
@@ -138,7 +164,7 @@ class Expansion:
             given, end = _arguments(text, match.end(), macro, pairs or {})
             if given is None:
                 continue
-            body = _HOLE.sub(lambda hole: given[int(hole[1]) - 1] if int(hole[1]) <= len(given) else "", macro.body)
+            body = _filled(macro.body, given)
             self._room -= len(body) + 16
             pieces.append(text[done : match.start()])
             made = self.expand(body, depth + 1)
@@ -150,6 +176,11 @@ class Expansion:
             return text
         pieces.append(text[done:])
         return "".join(pieces)
+
+
+def _filled(body: str, given: list[str]) -> str:
+    """The body with the arguments in its holes."""
+    return _HOLE.sub(lambda hole: given[int(hole[1]) - 1] if int(hole[1]) <= len(given) else "", body)
 
 
 def _ends_with_name(text: str) -> bool:

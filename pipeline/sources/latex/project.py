@@ -11,7 +11,9 @@ from pipeline.sources.source import UnreadableRecord
 
 _ROOT = re.compile(r"\\document(?:class|style)(?![A-Za-z])")
 _BODY = re.compile(r"\\begin\s{0,3}\{document\}")
-_PLAIN_END = re.compile(r"\\(?:bye|magnification|nopagenumbers|centerline)(?![A-Za-z])|\\end\s*$|\\input\s+(?:amstex|harvmac|lanlmac|phyzzx|jnl)")
+_PLAIN_END = re.compile(
+    r"\\(?:bye|magnification|nopagenumbers|centerline)(?![A-Za-z])|\\end\s*$|\\input\s+(?:amstex|harvmac|lanlmac|phyzzx|jnl)"
+)
 _INPUT = re.compile(
     r"\\(?:input|include|subfile|subfileinclude)(?![A-Za-z])\s*(?:\{\s*\"?(?P<braced>[^{}\"\n]{1,200}?)\"?\s*\}|(?P<bare>[^\s\\{}%\"]{1,200}))"
     r"|\\(?:sub)?import\*?\s*\{(?P<folder>[^{}\n]{0,200})\}\s*\{(?P<imported>[^{}\n]{1,200})\}"
@@ -82,6 +84,8 @@ def _candidates(match: re.Match[str], path: str) -> list[str]:
     for folder in dict.fromkeys((posixpath.dirname(path), "")):
         for ending in ("", ".tex"):
             joined = posixpath.normpath(posixpath.join(folder, name.strip() + ending))
-            if not joined.startswith(("/", "..")) and joined.lower().endswith((".tex", ".ltx", ".latex", ".txt", ".inc")):
+            if not joined.startswith(("/", "..")) and joined.lower().endswith(
+                (".tex", ".ltx", ".latex", ".txt", ".inc")
+            ):
                 found.append(joined)
     return list(dict.fromkeys(found))

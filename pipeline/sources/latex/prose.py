@@ -42,7 +42,9 @@ _BODY = re.compile(r"\\begin\s{0,3}\{document\}")
 _END = re.compile(r"\\end\s{0,3}\{document\}|\\bye(?![A-Za-z])|\\endinput(?![A-Za-z])")
 _TITLE = re.compile(r"\\(?:title|Title|icmltitle|chaptitle)(?![A-Za-z])")
 _AUTHOR = re.compile(r"\\(?:author|authors|icmlauthor|Author)(?![A-Za-z])")
-_THEOREM = re.compile(r"\\(?:newtheorem|declaretheorem|defthm)\*?\s?\{([A-Za-z]{1,30})\*?\}(?:\[[^\[\]]{0,40}\])?\{([^{}\\]{1,40})\}(?:\{[^{}]{0,40}\})?")  # fmt: skip
+_THEOREM = re.compile(
+    r"\\(?:newtheorem|defthm)\*?\s?\{([A-Za-z]{1,30})\*?\}(?:\[[^\[\]]{0,40}\])?\{([^{}\\]{1,40})\}(?:\{[^{}]{0,40}\})?"
+)
 _NOT_AN_AUTHOR = re.compile(
     r"\\(?:thanks|altaffilmark|altaffiltext|inst|affil|email|footnote|footnotemark|textsuperscript|orcid\w*|IEEE\w+|ref)\b"
 )
@@ -412,7 +414,9 @@ def _citation_labels(source: str) -> dict[str, str]:
     """What natbib's ``\\bibitem[Weare et al.(2010)]{key}`` say of authors and years, by key."""
     labels = {}
     for match in _BIBLIOGRAPHY_ITEM.finditer(source):
-        written = match["authors"].replace("{", "").replace("}", "").replace("\\&", "&").replace("~", " ")
+        written = (
+            match["authors"].replace("{", "").replace("}", "").replace("\\&", "&").replace("~", " ").replace("\\ ", " ")
+        )
         if "\\" not in written and written.strip():
             labels[match["key"].strip()] = f"{' '.join(written.split())} ({match['year']})"
     return labels
@@ -441,7 +445,9 @@ def _mended(line: str) -> str:
         line = _BRACKET_HOLE.sub(r"\1\2", _EMPTY_BRACKETS.sub("", line))
         return _SPACE_BEFORE_STOP.sub("", line)
     parts = re.split(r"(\$[^$]*\$)", line)  # formulas stay as they are
-    parts[::2] = [_SPACE_BEFORE_STOP.sub("", _BRACKET_HOLE.sub(r"\1\2", _EMPTY_BRACKETS.sub("", part))) for part in parts[::2]]
+    parts[::2] = [
+        _SPACE_BEFORE_STOP.sub("", _BRACKET_HOLE.sub(r"\1\2", _EMPTY_BRACKETS.sub("", part))) for part in parts[::2]
+    ]
     return "".join(parts)
 
 
@@ -452,7 +458,6 @@ def _laid_out(text: str, footnotes: list[str]) -> str:
         lines = [_mended(" ".join(_FOOTNOTE.sub("", line).split())) for line in block.split("\x1e")]
         if shown := "\n".join(line for line in lines if line not in ("", "-")):
             paragraphs.append(shown)
-        for mark in _FOOTNOTE.finditer(block):
-            if note := _one_line(footnotes[int(mark[1])]):
-                paragraphs.append(note)
+        notes = (_one_line(footnotes[int(mark[1])]) for mark in _FOOTNOTE.finditer(block))
+        paragraphs += filter(None, notes)
     return "\n\n".join(paragraphs)
