@@ -23,6 +23,7 @@ SIGNATURE = b"7z\xbc\xaf\x27\x1c"
 _COPY, _LZMA, _LZMA2, _BZIP2 = b"\x00", b"\x03\x01\x01", b"\x21", b"\x04\x02\x02"
 _MAX_HEADER = 16 << 20
 _MAX_DICTIONARY = 1 << 30
+_DEEPEST = 4
 _PIECE = 1 << 16
 _OUTPUT = 1 << 18
 
@@ -175,7 +176,9 @@ def _streams(raw: IO[bytes], size: int) -> _Streams:
         raise ValueError("the header's checksum is wrong")
     header = _Header(data)
     kind = header.byte() if data else 0
-    while kind == 0x17:  # the header itself is packed
+    for _ in range(_DEEPEST):  # the header itself may be packed
+        if kind != 0x17:
+            break
         packed = header.streams()
         if len(packed.folders) != 1 or len(packed.sizes) != 1 or packed.folders[0].size > _MAX_HEADER:
             raise ValueError("the packed header is too large")

@@ -9,6 +9,7 @@ import random
 import re
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import mwparserfromhell
@@ -338,3 +339,108 @@ def test_any_mixture_of_marks_gives_text(pieces: list[str]) -> None:
     assert "\x7f" not in text
     assert text == text.strip()
     assert text.encode().decode() == text
+
+
+# --- splits and containers ---------------------------------------------------------------------------------------
+
+
+def multistream(pages: list[str], a_stream: int) -> bytes:
+    streams = [HEAD, *("".join(pages[at : at + a_stream]) for at in range(0, len(pages), a_stream)), "</mediawiki>"]
+    return b"".join(bz2.compress(stream.encode()) for stream in streams)
+
+
+def in_parts(data: bytes, name: str, cuts: int, tmp_path: Path) -> list[tuple[int, int, str]]:
+    path = tmp_path / name
+    path.write_bytes(data)
+    edges = [len(data) * cut // cuts for cut in range(cuts + 1)]
+    return [
+        (record.offset, record.length, outcome(record))
+        for start, stop in pairwise(edges)
+        for record in SOURCE.read(FilePart(str(path), name, start, stop, len(data)), LIMIT)
+    ]
+
+
+PAGES = [page(f"Seite {n}", "Text " + "".join(random.Random(n).choices("abcdefgh ", k=300))) for n in range(60)]
+
+
+@pytest.mark.parametrize("kind", ["xml", "pages", "cut anywhere"])
+def test_parts_hold_every_page_once_whatever_the_cuts(kind: str, tmp_path: Path) -> None:
+    if kind == "xml":
+        data = dump(*PAGES)
+    elif kind == "pages":
+        data = multistream(PAGES, 7)
+    else:  # as pbzip2 packs: streams end in the middle of pages, and of tags
+        whole = dump(*PAGES)
+        data = b"".join(bz2.compress(whole[at : at + 1999]) for at in range(0, len(whole), 1999))
+    name = "d.xml" if kind == "xml" else "dewiki-pages-articles-multistream.xml.bz2"
+    assert SOURCE.can_enter(name)
+    whole_file = in_parts(data, name, 1, tmp_path)
+    assert [text.partition("\n")[0] for _, _, text in whole_file] == [f"Seite {n}" for n in range(60)]
+    assert len({(offset, length) for offset, length, _ in whole_file}) == 60
+    for cuts in (2, 3, 7, 50, 331):
+        assert in_parts(data, name, cuts, tmp_path) == whole_file
+
+
+def test_other_encodings_and_compressions_are_read_by_the_first_part(tmp_path: Path) -> None:
+    xml = dump(*PAGES)
+    for name, data in {
+        "d.xml": xml.decode().encode("utf-16"),
+        "d.xml.bz2": bz2.compress(xml.decode().encode("utf-16")),
+        "e.xml": gzip.compress(xml),
+    }.items():
+        assert [text.partition("\n")[0] for _, _, text in in_parts(data, name, 5, tmp_path)] == [
+            f"Seite {n}" for n in range(60)
+        ]
+
+
+def test_a_damaged_stream_costs_its_own_pages(tmp_path: Path) -> None:
+    data = bytearray(multistream(PAGES, 10))
+    starts = [match.start() for match in re.finditer(rb"BZh91AY&SY", data)]
+    for at in range(starts[3] + 60, starts[3] + 90):
+        data[at] ^= 0xFF
+    for cuts in (1, 9):
+        found = in_parts(bytes(data), "d.xml.bz2", cuts, tmp_path)
+        texts = [text for _, _, text in found]
+        assert texts.count("failed") == 1
+        assert len(texts) == 60 - 10 + 1
+        assert (starts[3], "failed") in [(offset, text) for offset, _, text in found]
+
+
+def test_the_index_of_a_multistream_dump_is_no_document(tmp_path: Path) -> None:
+    name = "dewiki-pages-articles-multistream-index.txt.bz2"
+    (record,) = read(bz2.compress(b"600:12:AccessibleComputing\n"), tmp_path, name=name)
+    assert outcome(record) == "wikipedia.index"
+    assert not SOURCE.can_enter(name)
+
+
+@needs_dumps
+def test_a_real_7z_dump_and_its_damage(tmp_path: Path) -> None:
+    data = (DUMPS / "odd" / "article-pyrus.xml.7z").read_bytes()
+    (record,) = read(data, tmp_path, name="d.7z")
+    (same,) = read((DUMPS / "odd" / "article-pyrus.xml").read_bytes(), tmp_path)
+    assert (record.length, record.metadata, outcome(record)) == (same.length, same.metadata, outcome(same))
+    dice = random.Random(7)
+    for _ in range(300):
+        broken = bytearray(data[: dice.randrange(len(data))] if dice.random() < 0.3 else data)
+        for _ in range(dice.randrange(4)):
+            if broken:
+                broken[dice.randrange(len(broken))] = dice.randrange(256)
+        for one in read(bytes(broken), tmp_path, name="d.7z"):
+            assert one.failure or outcome(one)
+
+
+def test_list_articles_have_a_reason_of_their_own(tmp_path: Path) -> None:
+    titles = [
+        "List of towns",
+        "Liste der Städte",
+        "Список рек",
+        "日本の川の一覧",
+        "Lista de rios",
+        "Listening",
+        "Franz Liszt",
+    ]
+    data = dump(*(page(title, "* a\n* b") for title in titles))
+    outcomes = [outcome(record) for record in read(data, tmp_path)]
+    assert outcomes == ["wikipedia.list"] * 5 + ["Listening\n\n- a\n- b", "Franz Liszt\n\n- a\n- b"]
+    kept = Wikipedia(name="w", paths=("x",), keep_lists=True)
+    assert outcome(read(data, tmp_path, kept)[0]) == "List of towns\n\n- a\n- b"

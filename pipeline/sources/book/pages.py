@@ -14,6 +14,12 @@ _PICTURE = re.compile(
     r"^[ \t]*\[(?:Illustration|Illustratie|Abbildung|Image|Figure)\.?\][ \t]*$", re.MULTILINE | re.IGNORECASE
 )
 
+_NUMBERED = re.compile(
+    r"chap(?:ter|\.|itre)?|part|book|letter|kapitel|cap[íi]tulo|capitolo|hoofdstuk|canto|act|scene|volume|vol|section|no|nr",
+    re.IGNORECASE,
+)
+"""What a number behind a word counts other than pages."""
+
 _FEWEST = 5
 """So many pages must be numbered, in rising order, before a number alone on its line counts as a page's."""
 _LONGEST_HEAD = 70
@@ -54,7 +60,8 @@ def _running_heads(lines: list[str], numbered: set[int]) -> set[int]:
             continue
         match = _HEAD_WITH_NUMBER.fullmatch(shown)
         beside = any(near in numbered for near in range(at - 2, at + 3))
-        if match and (alone := (match["after"] or match["before"])) and any(map(str.isalpha, alone)):
+        alone = (match["after"] or match["before"]) if match else ""
+        if any(map(str.isalpha, alone)) and not _NUMBERED.fullmatch(alone.strip(" .:")):
             places.setdefault(alone.casefold(), []).append(at)
         elif beside:
             places.setdefault(shown.casefold(), []).append(at)
@@ -63,7 +70,7 @@ def _running_heads(lines: list[str], numbered: set[int]) -> set[int]:
     for head, count in repeated.items():
         found = places[head]
         distances = sorted(after - before for before, after in pairwise(found))
-        if count >= _FEWEST and distances[len(distances) // 2] >= 8:
+        if count >= _FEWEST and 8 <= distances[len(distances) // 2] <= _FARTHEST:
             gone.update(found)
     return gone
 

@@ -173,7 +173,7 @@ class _Reader:
         if match["tie"] or match["cell"]:
             return " ", end
         if quote := match["quote"]:
-            return {"``": "“", "''": "”", ",,": ",,", "`": "‘"}[quote], end
+            return {"``": "“", "''": "”", ",,": ",,", "`": "'"}[quote], end
         if dash := match["dash"]:
             return "—" if len(dash) == 3 else "–", end
         return "", end

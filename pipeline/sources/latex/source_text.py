@@ -34,6 +34,9 @@ _HIDDEN = frozenset({"comment", "filecontents", "filecontents*"})
 _CONDITIONAL = re.compile(r"\\(?:(?P<opens>if[A-Za-z]*)|(?P<other>else)|(?P<closes>fi))(?![A-Za-z])")
 _OPTIONS = re.compile(r"(?:\s*\[[^\[\]\n]{0,300}\])?(?:\{[a-z+]{1,30}\}(?=\n))?")
 
+_OURS = dict.fromkeys((0, 0x1D, 0x1E, 0x7F))
+"""Control characters that mark something for us, and that no paper has any use for."""
+
 MARK = re.compile("\x7f(\\d+)\x7f")
 """Stands for a lifted stretch: its number in the list of them."""
 
@@ -49,7 +52,7 @@ def decode(data: bytes) -> str:
             text = data.decode(_ENCODINGS.get(named[1], "cp1252") if named else "cp1252")
     if text is None:
         text = data.decode("latin-1")
-    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").replace("\x7f", "")
+    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_OURS)
 
 
 def without_comments(text: str, lifted: list[str]) -> str:
