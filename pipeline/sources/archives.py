@@ -6,6 +6,7 @@ never believed before it is checked.
 
 from __future__ import annotations
 
+import io
 import itertools
 import lzma
 import re

@@ -14,6 +14,7 @@ from functools import partial
 from typing import ClassVar, Literal
 
 from pipeline.files import open_read
+from pipeline.http_files import Unreachable
 from pipeline.sources.archives import Member, members, packed_members
 from pipeline.sources.latex import project
 from pipeline.sources.latex.prose import to_paper
@@ -196,6 +197,8 @@ def _loose_paper(files: _Files, part: FilePart, limit: int) -> Iterator[Record]:
         try:
             with open_read(posixpath.join(here, inside)) as stream:
                 return decode(stream.read(limit))
+        except Unreachable:
+            raise
         except OSError:
             return None
 

@@ -19,8 +19,8 @@ from typing import IO
 
 from pipeline.files import open_read
 from pipeline.sources import bzip2, seven_zip
-from pipeline.sources.archives import Unpacked
 from pipeline.sources.source import FilePart, UnreadableRecord
+from pipeline.sources.unpacked import Unpacked
 
 _CHUNK = 1 << 18
 _TAG = re.compile(rb"<(/?)(page|revision)(?:\s[^<>]*)?>")

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from pipeline.http_files import Unreachable
 from pipeline.sources.source import UnreadableRecord
 
 SIGNATURE = b"7z\xbc\xaf\x27\x1c"
@@ -156,6 +157,8 @@ def unpacked(raw: IO[bytes], size: int) -> Iterator[bytes]:
     """The bytes of the one file in the archive, piece by piece. Raises UnreadableRecord, after all that could be read."""
     try:
         streams = _streams(raw, size)
+    except Unreachable:
+        raise
     except (IndexError, ValueError, EOFError, lzma.LZMAError, OSError, MemoryError) as error:
         raise UnreadableRecord(f"a 7z archive whose header can't be read: {error}") from error
     if sum(streams.files_of) != 1 or len(streams.folders) != 1 or len(streams.sizes) != 1:

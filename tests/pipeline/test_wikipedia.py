@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from records import outcome
 
-from pipeline.sources.archives import open_unpacked
 from pipeline.sources.source import FilePart, Record
+from pipeline.sources.unpacked import open_unpacked
 from pipeline.sources.wikipedia import Wikipedia, site_of
 from pipeline.sources.wikitext import Namespaces, to_text
 
