@@ -107,6 +107,7 @@ _CATEGORY_NAMES = _words(
     "category catégorie kategorie categoría categoria categorie kategoria kategori категория категорія катэгорыя "
     "категорија kategorija kategória κατηγορία تصنيف رده קטגוריה カテゴリ 분류 分类 分類 thể_loại luokka "
     "श्रेणी বিষয়শ্রেণী பகுப்பு వర్గం หมวดหมู่ kategooria kategorio კატეგორია կատեգորիա kateqoriya төркем санат kategoriya "
+    "kategory categuria categurìa sokajy ангилал категори jamii بؤلمه "
     "flokkur rummad categori catagóir kaarangay वर्ग വർഗ്ഗം ವರ್ಗ ଶ୍ରେଣୀ पुचः زمرہ پۆل گٹھ"
 )
 """Names of the file and category namespaces in many languages with their old aliases, which no dump lists."""

@@ -89,15 +89,22 @@ def _key(line: str) -> str:
 
 
 def chapters(found: list[Block]) -> list[Chapter]:
-    """The book cut at the headings of one level: the highest that has at least two of them."""
-    counts = [sum(block.level == level for block in found) for level in range(7)]
-    at = next((level for level in range(1, 7) if counts[level] >= 2), 0)
-    if counts[1] >= 2 and at == 1 and sum(counts[2:]) > 2 * counts[1]:
-        at = max(range(2, 7), key=lambda level: counts[level])  # parts are not chapters: cut where chapters begin
+    """The book cut at the headings of one level.
+
+    That is the highest level with two headings at least, unless one piece would still hold more than half of the text
+    (parts, or a title page among the chapters' titles): then the next level that does better.
+    """
+    levels = [level for level in range(1, 7) if sum(block.level == level for block in found) >= 2]
+    total = sum(len(block.text) for block in found)
+    cuts = [_cut(found, level) for level in levels] or [_cut(found, 0)]
+    return next((cut for cut in cuts if 2 * max((len(one.text) for one in cut), default=0) <= total), cuts[0])
+
+
+def _cut(found: list[Block], deepest: int) -> list[Chapter]:
     made: list[Chapter] = []
     waiting: list[Block] = []
     for block in found:
-        if 0 < block.level <= at and sum(len(one.text) for one in waiting if not one.level) >= _SHORTEST_CHAPTER:
+        if 0 < block.level <= deepest and sum(len(one.text) for one in waiting if not one.level) >= _SHORTEST_CHAPTER:
             made.append(_chapter(waiting))
             waiting = []
         waiting.append(block)

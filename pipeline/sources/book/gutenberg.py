@@ -41,6 +41,7 @@ _CREDIT = re.compile(
       | edition\s+\d+\s+was
       | (?:produit|pr[ée]par[ée]|produziert|erstellt|geproduceerd)\s+(?:par|von|door)\b
       | transcriber
+      | this\s+text\s+(?:includes|uses)\s+(?:characters\s+that\s+require\s+)?utf-8
       | note:\s+(?:project\s+gutenberg|images\s+of|the\s+original)
     )
     | project\s+gutenberg | \bpgdp\.net | distributed\s+proofread""",
