@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipeline.sources.latex import commands
+from pipeline.sources.latex.layout import laid_out, one_line
 from pipeline.sources.latex.macros import Expansion, paired_braces, take_definitions
 from pipeline.sources.latex.source_text import MARK
 
@@ -49,16 +50,11 @@ _NOT_AN_AUTHOR = re.compile(
     r"\\(?:thanks|altaffilmark|altaffiltext|inst|affil|email|footnote|footnotemark|textsuperscript|orcid\w*|IEEE\w+|ref)\b"
 )
 _BETWEEN_AUTHORS = re.compile(r"\\and(?![A-Za-z])|\\And(?![A-Za-z])|\\AND(?![A-Za-z])|\\\\|\s{2,}and\s{1,}|[,;]\s")
-_FOOTNOTE = re.compile("\x1d(\\d+)\x1d")
 _BIBLIOGRAPHY_ITEM = re.compile(
     r"\\bibitem\s{0,3}\[\s{0,3}\{{0,2}(?P<authors>[^\[\]()]{2,200}?)\}?\s{0,3}\(\{?(?P<year>\d{4}[a-z]?)\}?\)[^\[\]]{0,600}\]\s{0,3}%?\s{0,3}\{(?P<key>[^{}]{1,100})\}"
 )
 _LONGEST_OPTION = 400
 _DEEPEST = 80
-
-_EMPTY_BRACKETS = re.compile(r" ?(?:\([\s,;:.–-]*\)|\[[\s,;:.–-]*\])")
-_BRACKET_HOLE = re.compile(r"([(\[])[ ,;]+(?=\S)|[ ,;]+([)\]])")
-_SPACE_BEFORE_STOP = re.compile(r" +(?=[,.;:)](?:\s|$))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +79,7 @@ def to_paper(source: str, lifted: list[str], max_chars: int) -> Paper:
     end = _END.search(source, start)
     reader = _Reader(source, {**commands.THEOREMS, **kinds})
     title = reader.named(_TITLE)
-    body = _laid_out(reader.render(start, end.start() if end else len(source)), reader.footnotes)
+    body = laid_out(reader.render(start, end.start() if end else len(source)), reader.footnotes)
     text = f"{title}\n\n{body}" if title and not body.startswith(title) else body
     return Paper(MARK.sub(lambda mark: lifted[int(mark[1])], text), title, reader.authors())
 
@@ -119,7 +115,7 @@ class _Reader:
         for match in what.finditer(self.source):
             place = self._after_options(match.end(), len(self.source))
             if place in self._braces:
-                return _one_line(self.render(place + 1, self._braces[place]))
+                return one_line(self.render(place + 1, self._braces[place]))
         return ""
 
     def authors(self) -> str:
@@ -133,7 +129,7 @@ class _Reader:
             written = _NOT_AN_AUTHOR.sub(r"\\label", written)  # which goes with its argument
             for name in _BETWEEN_AUTHORS.split(written):
                 inner = _Reader(name, {})
-                shown = _one_line(re.sub(r"\$[^$]*\$", "", inner.render(0, len(name)))).strip(" ,;*")
+                shown = one_line(re.sub(r"\$[^$]*\$", "", inner.render(0, len(name)))).strip(" ,;*")
                 if shown and len(shown) < 60 and any(letter.isalpha() for letter in shown):
                     names.append(shown.removeprefix("and "))
         return "; ".join(dict.fromkeys(names))
@@ -293,13 +289,13 @@ class _Reader:
         spans, place = self._arguments(match.end(), 2 if match["name"] == "captionof" else 1, stop)
         if not spans:
             return "", match.end()
-        return f"\n\n{_one_line(self.render(*spans[-1], depth + 1))}\n\n", place
+        return f"\n\n{one_line(self.render(*spans[-1], depth + 1))}\n\n", place
 
     def _run_in(self, match: re.Match[str], stop: int, depth: int) -> tuple[str, int]:
         spans, place = self._arguments(match.end(), 1, stop)
         if not spans:
             return "", match.end()
-        title = _one_line(self.render(*spans[0], depth + 1))
+        title = one_line(self.render(*spans[0], depth + 1))
         return f"\n\n{title}{'' if title.endswith(('.', ':', '?', '!')) else '.'} ", place
 
     def _reference(self, match: re.Match[str], stop: int, depth: int) -> tuple[str, int]:
@@ -369,7 +365,7 @@ class _Reader:
         lead = ""
         if kind := self._theorems.get(name.rstrip("*")):
             option = self._option_end(begin, close) if self.source.startswith("[", begin) else -1
-            named = f" ({_one_line(self.render(begin + 1, option, depth + 1))})" if option >= 0 else ""
+            named = f" ({one_line(self.render(begin + 1, option, depth + 1))})" if option >= 0 else ""
             lead, begin = f"{kind}{named}. ", option + 1 if option >= 0 else begin
         elif name not in commands.LISTS or self.source.startswith("[", begin):
             begin = self._after_options(begin, close)
@@ -433,31 +429,3 @@ def _inline(text: str) -> str:
 
 def _displayed(shown: str, formula: str) -> str:
     return f"\x1e{shown}\x1e" if formula.strip() else ""
-
-
-def _one_line(text: str) -> str:
-    return _mended(" ".join(_FOOTNOTE.sub("", text).replace("\x1e", " ").split()))
-
-
-def _mended(line: str) -> str:
-    """Close the gaps that dropped citations and references leave."""
-    if "$" not in line:
-        line = _BRACKET_HOLE.sub(r"\1\2", _EMPTY_BRACKETS.sub("", line))
-        return _SPACE_BEFORE_STOP.sub("", line)
-    parts = re.split(r"(\$[^$]*\$)", line)  # formulas stay as they are
-    parts[::2] = [
-        _SPACE_BEFORE_STOP.sub("", _BRACKET_HOLE.sub(r"\1\2", _EMPTY_BRACKETS.sub("", part))) for part in parts[::2]
-    ]
-    return "".join(parts)
-
-
-def _laid_out(text: str, footnotes: list[str]) -> str:
-    """Paragraphs joined to one line each (hard breaks kept), parted by blank lines, their footnotes behind them."""
-    paragraphs: list[str] = []
-    for block in re.split(r"\n[ \t]*\n\s*", text):
-        lines = [_mended(" ".join(_FOOTNOTE.sub("", line).split())) for line in block.split("\x1e")]
-        if shown := "\n".join(line for line in lines if line not in ("", "-")):
-            paragraphs.append(shown)
-        notes = (_one_line(footnotes[int(mark[1])]) for mark in _FOOTNOTE.finditer(block))
-        paragraphs += filter(None, notes)
-    return "\n\n".join(paragraphs)
