@@ -121,7 +121,7 @@ def test_what_is_left_too_short_is_removed_and_says_so(out: Path, names: dict[in
 
 
 def test_evidence_quotes_no_personal_data(tmp_path: Path) -> None:
-    notice = "Write to jane.roe@example.com today. She answers every letter. Her office is open on Mondays."
+    notice = "Write to jane.roe@posteo.net today. She answers every letter. Her office is open on Mondays."
     lines = [json.dumps({"text": f"{prose(seed)} {notice}"}) + "\n" for seed in (31, 32)]
     (tmp_path / "docs.jsonl").write_text("".join(lines))
     recipe = tmp_path / "evidence.yaml"
