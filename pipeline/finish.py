@@ -23,7 +23,7 @@ from pipeline.layout import Layout
 from pipeline.prepare import RECORD_MASK, WORKER, Batch, of_failures
 from pipeline.recipe import Recipe
 from pipeline.stage import Commit, Item, Part, Stage, WholeCoder, committed, output
-from tokenizer import bpe
+from tokenizer import draws
 
 
 @dataclass(slots=True)
@@ -227,7 +227,7 @@ class _Write(beam.DoFn):
             )
             part.counts[f"{source}|text_bytes"] += text
             drawn = self._sample_rates.get(source, 0.0) * 2.0**64
-            sample = [one for one in batch.documents if bpe.sample_rank(one.id) < drawn]
+            sample = [one for one in batch.documents if draws.sample_rank(one.id) < drawn]
             if sample:
                 table = pa.table({"text": pa.array([one.text for one in sample], pa.string())})
                 written = tables.write(self._layout.work(f"sample/{name}"), table)

@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenizer import bpe, splits
+from tokenizer.ids import TokenIds, id_type
 
 if TYPE_CHECKING:
     from tiktoken import Encoding
     from tokenizers import Tokenizer
 
     from tokenizer.sentencepiece_model import SentencePieceEncoder
-
-TokenIds = NDArray[np.uint16] | NDArray[np.uint32]
 
 END_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "<eos>", "</s>")
 """What tokenizers call the token that ends a document; the first of them that is a special token is taken."""
@@ -205,11 +204,6 @@ def encoder_of(data: bytes) -> Encoder | SentencePieceEncoder:
     if data.lstrip()[:1] == b"{":
         return Encoder(data.decode())
     return SentencePieceEncoder(data)
-
-
-def id_type(vocabulary: int) -> np.dtype[Any]:
-    """The type that holds the ids of a vocabulary of this size: uint16 up to 65,536 ids, then uint32."""
-    return np.dtype(np.uint16 if vocabulary <= 1 << 16 else np.uint32)
 
 
 def _encoding(split: str, ranks: dict[bytes, int]) -> Encoding:

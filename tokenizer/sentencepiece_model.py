@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenizer.bpe import well_formed
-from tokenizer.encode import TokenIds, id_type
+from tokenizer.ids import TokenIds, id_type
 
 
 class SentencePieceEncoder:

@@ -23,8 +23,8 @@ import pyarrow as pa
 from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
-from tokenizer.bpe import keyed_hash
-from tokenizer.encode import TokenIds, id_type
+from tokenizer.draws import keyed_hash
+from tokenizer.ids import TokenIds, id_type
 
 Split = Literal["train", "validation"]
 

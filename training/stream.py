@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenizer import mixture
-from tokenizer.encode import TokenIds
+from tokenizer.ids import TokenIds
 from tokenizer.shard import DamagedShard
 from training.corpus import Corpus, ShardFile
 from training.order import Int, ShardBatch, SourceOrder, Window, seed_of

@@ -17,7 +17,8 @@ from pydantic import ValidationError
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
 from tokenizer import bpe, words
-from tokenizer.bpe import TokenizerSettings, sample_rank, well_formed
+from tokenizer.bpe import TokenizerSettings, well_formed
+from tokenizer.draws import sample_rank
 
 NAMES = ("gpt2", "gpt4", "llama3")
 ROOT = Path(__file__).resolve().parents[2]
