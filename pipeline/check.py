@@ -46,7 +46,9 @@ def problems(recipe: Recipe) -> Iterator[str]:
         try:
             with files.open_read(recipe.tokenizer.path) as stream:
                 encoder_of(stream.read())
-        except (OSError, ValueError) as error:
+        except ValueError as error:
+            yield f"tokenizer.path: {recipe.tokenizer.path}: {error}"
+        except OSError as error:
             yield f"tokenizer.path: {error}"
 
 

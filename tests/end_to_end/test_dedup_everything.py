@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not NEARDUP.exists(), reason="no real data besid
 
 MORE = """\
   - {{name: licences, kind: jsonl, paths: ["{folder}/licences.jsonl"], filters: measured}}
-  - {{name: pages, kind: warc, paths: ["{neardup}/recrawl.warc.gz", "{gold}"], filters: measured}}
+  - {{name: pages, kind: warc, paths: ["{neardup}/recrawl.warc.gz", "{gold}"], extractor: everything, filters: measured}}
 """
 RECIPE = """\
 sources:

@@ -32,6 +32,7 @@ from web_archives import (
     response,
 )
 
+from pipeline.extraction.main_content import main_content
 from pipeline.sources.source import Record
 from pipeline.sources.warc import iso_date
 
@@ -47,6 +48,7 @@ def manifest() -> list[dict[str, str]]:
 @needs_data
 def test_every_archive_is_read_to_its_end_and_every_record_has_one_fate():
     slowest = 0.0
+    main_content(b"<p>The first page waits for the compiler.</p>")
     for path in sorted(ARCHIVES.rglob("*")):
         if path.suffix == ".tsv" or path.is_dir():
             continue
