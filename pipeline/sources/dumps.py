@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from pipeline.files import open_read
-from pipeline.sources import bzip2, seven_zip
+from pipeline.sources import bzip2, sevenzip
 from pipeline.sources.source import FilePart, UnreadableRecord
 from pipeline.sources.unpacked import Unpacked
 
@@ -113,14 +113,27 @@ def _is_utf8_xml(head: bytes) -> bool:
 
 def _unpacked(raw: IO[bytes], head: bytes) -> Iterator[bytes | UnreadableRecord]:
     try:
-        if seven_zip.is_seven_zip(head):
-            yield from seven_zip.opened(raw)
+        if head.startswith(sevenzip.SIGNATURE):
+            yield from _only_file(raw)
         else:
             stream = Unpacked(raw)
             while chunk := stream.read(_CHUNK):
                 yield chunk
     except UnreadableRecord as error:
         yield error
+
+
+def _only_file(raw: IO[bytes]) -> Iterator[bytes]:
+    """The file in a 7z archive. Raises UnreadableRecord for damage, and for what is there besides."""
+    raw.seek(0)
+    found = sevenzip.entries(raw)
+    entry = next(found, None)
+    if entry is None:
+        raise UnreadableRecord("a 7z archive without a file; a dump has one")
+    while chunk := entry.stream.read(_CHUNK):
+        yield chunk
+    if next(found, None) is not None:
+        raise UnreadableRecord("a 7z archive of several files, of which the first was read; a dump has one: unpack it")
 
 
 def _encoding(start: bytes) -> str:
