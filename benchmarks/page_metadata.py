@@ -24,7 +24,7 @@ from trafilatura import extract_metadata
 from pipeline.extraction.charset import decode
 from pipeline.extraction.html_parser import parse
 from pipeline.extraction.metadata import page_metadata
-from pipeline.sources.warc import iso_date
+from pipeline.sources.crawl.warc import iso_date
 
 CORPORA = ("htmldate", "trafilatura", "wcxb", "readability")
 

@@ -30,7 +30,7 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 from benchmarks.material import ROOT, SHARED, warcs
 from filters.pii import ENTITIES, Match, PiiSettings, Place, Redactor
 from pipeline.extraction.main_content import main_content
-from pipeline.sources import wikitext
+from pipeline.sources.wiki import wikitext
 
 ENGLISH = Place("en")
 Found = Iterable[tuple[int, int, str]]

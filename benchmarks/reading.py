@@ -19,8 +19,8 @@ from isal import isal_zlib
 from warcio.archiveiterator import ArchiveIterator
 
 from benchmarks.material import arguments, warcs
+from pipeline.sources.crawl.warc import Warc
 from pipeline.sources.source import FilePart
-from pipeline.sources.warc import Warc
 
 ROUNDS = 7
 _PIECE = 1 << 15

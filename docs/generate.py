@@ -26,7 +26,7 @@ from pipeline.dedup.settings import Benchmark, Boilerplate, Decontaminate, Dedup
 from pipeline.recipe import Alarms, Limits, Recipe, Shards, parse_size
 from pipeline.recipe_file import DEFAULT_CHAINS
 from pipeline.sources.catalog import KINDS
-from pipeline.sources.selection import Links
+from pipeline.sources.crawl.selection import Links
 from pipeline.sources.source import Source
 from tokenizer.bpe import TokenizerSettings
 

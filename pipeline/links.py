@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from pipeline import files, plan, pulse
 from pipeline.layout import Layout
 from pipeline.recipe import Recipe
-from pipeline.sources.addresses import hash_of, links_of
-from pipeline.sources.selection import Links, Pages
+from pipeline.sources.crawl.addresses import hash_of, links_of
+from pipeline.sources.crawl.selection import Links, Pages
 from pipeline.sources.source import FilePart, Source
 from pipeline.stage import Commit, Item, Part, Stage, committed, output
 

@@ -24,7 +24,7 @@ from pipeline.layout import Layout
 from pipeline.links import Listed, open_list
 from pipeline.plan import document_number
 from pipeline.recipe import Recipe
-from pipeline.sources.selection import NOT_LISTED, Pages
+from pipeline.sources.crawl.selection import NOT_LISTED, Pages
 from pipeline.sources.source import FilePart, NotADocument, Record, Source
 from pipeline.stage import Commit, Item, Part, Stage, WholeCoder, output
 

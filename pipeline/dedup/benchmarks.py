@@ -24,7 +24,7 @@ from pipeline.dedup.cuts import union
 from pipeline.dedup.runs import Rows
 from pipeline.dedup.settings import Benchmark, Decontaminate
 from pipeline.layout import Layout
-from pipeline.sources.lines import lines
+from pipeline.sources.containers.lines import lines
 from pipeline.sources.source import FilePart
 
 HIT: Final = np.dtype(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pipeline.sources.arxiv import Arxiv
-from pipeline.sources.books import Books
-from pipeline.sources.code import Code
-from pipeline.sources.commoncrawl import CommonCrawl
+from pipeline.sources.book.books import Books
+from pipeline.sources.crawl.commoncrawl import CommonCrawl
+from pipeline.sources.crawl.warc import Warc, Wet
+from pipeline.sources.forum.stackexchange import StackExchange
+from pipeline.sources.latex.arxiv import Arxiv
 from pipeline.sources.reddit import Reddit
+from pipeline.sources.repository.code import Code
 from pipeline.sources.source import Source
-from pipeline.sources.stackexchange import StackExchange
 from pipeline.sources.tables import Arrow, Jsonl, Parquet
-from pipeline.sources.warc import Warc, Wet
-from pipeline.sources.wikipedia import Wikipedia
+from pipeline.sources.wiki.wikipedia import Wikipedia
 
 KINDS: dict[str, type[Source]] = {
     "warc": Warc,

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from pipeline.sources.selection import Pages
+from pipeline.sources.crawl.selection import Pages
 from pipeline.sources.source import FilePart, NotADocument, Record
 
 _NO_DATA = frozenset(

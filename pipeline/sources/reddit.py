@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from pipeline.sources.addresses import is_removed
-from pipeline.sources.lines import lines
+from pipeline.sources.containers.lines import lines
+from pipeline.sources.crawl.addresses import is_removed
 from pipeline.sources.source import FilePart, NotADocument, Record, Source
 
 

@@ -9,7 +9,7 @@ from typing import IO, Any, ClassVar, Literal
 
 from pipeline.files import is_remote, open_read
 from pipeline.sources.columns import Table, description, no_data
-from pipeline.sources.lines import lines
+from pipeline.sources.containers.lines import lines
 from pipeline.sources.source import FilePart, Record
 
 _BATCH_ROWS = 256

@@ -16,9 +16,9 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources.archives import Member, members
+from pipeline.sources.containers.archives import Member, members
+from pipeline.sources.containers.unpacked import open_unpacked
 from pipeline.sources.source import FilePart, UnreadableRecord
-from pipeline.sources.unpacked import open_unpacked
 
 PACK = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "zst": zstandard.compress}
 LIMIT = 1 << 20

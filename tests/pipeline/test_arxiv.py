@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import outcome
 
-from pipeline.sources.arxiv import Arxiv
+from pipeline.sources.latex.arxiv import Arxiv
 from pipeline.sources.latex.macros import Expansion, take_definitions
 from pipeline.sources.latex.prose import Paper, to_paper
 from pipeline.sources.latex.source_text import decode, without_comments

@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from records import outcome
 
-from pipeline.sources.archives import Member
+from pipeline.sources.book.books import Books, read_book
 from pipeline.sources.book.gutenberg import without_wrapping
 from pipeline.sources.book.lines import unwrap
 from pipeline.sources.book.pages import without_pages
 from pipeline.sources.book.plain_text import decode
-from pipeline.sources.books import Books, read_book
+from pipeline.sources.containers.archives import Member
 from pipeline.sources.source import FilePart, Record, UnreadableRecord
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"

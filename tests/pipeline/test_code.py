@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from records import outcome
 
-from pipeline.sources.code import Code
-from pipeline.sources.code_files import decode, is_generated
-from pipeline.sources.languages import LANGUAGES, language_of, language_of_name
+from pipeline.sources.repository.code import Code
+from pipeline.sources.repository.code_files import decode, is_generated
+from pipeline.sources.repository.languages import LANGUAGES, language_of, language_of_name
 from pipeline.sources.source import FilePart, Record
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -173,7 +173,7 @@ def test_languages(path: str, text: str, language: str) -> None:
 
 
 def test_the_table_of_languages_names_each_suffix_once() -> None:
-    from pipeline.sources import languages
+    from pipeline.sources.repository import languages
 
     suffixes = [suffix for line in languages._BY_SUFFIX.strip().split("\n") for suffix in line.split(":", 1)[1].split()]
     assert [suffix for suffix, times in Counter(suffixes).items() if times > 1] == []

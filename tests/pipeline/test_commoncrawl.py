@@ -15,8 +15,8 @@ from web_server import Site, serving
 from pipeline import http_files, plan
 from pipeline.recipe import Recipe
 from pipeline.recipe_file import RecipeError, loads
-from pipeline.sources import commoncrawl
-from pipeline.sources.commoncrawl import CommonCrawl
+from pipeline.sources.crawl import commoncrawl
+from pipeline.sources.crawl.commoncrawl import CommonCrawl
 
 DUMP = "CC-MAIN-2025-05"
 NAMES = [

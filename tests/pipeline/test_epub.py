@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from records import outcome
 
 from pipeline.sources.book import epub
-from pipeline.sources.books import Books
+from pipeline.sources.book.books import Books
 from pipeline.sources.source import FilePart, UnreadableRecord
 
 LIMIT = 1 << 20

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from records import outcome
 
-from pipeline.sources.code import Code
+from pipeline.sources.repository.code import Code
 from pipeline.sources.source import FilePart, Record
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")

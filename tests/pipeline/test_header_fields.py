@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from warcio.statusandheaders import StatusAndHeadersParser
 from web_archives import ARCHIVES, GOLD, needs_data, read
 
-from pipeline.sources import warc, web_archive
-from pipeline.sources.header_fields import parse_headers
+from pipeline.sources.crawl import warc, web_archive
+from pipeline.sources.crawl.header_fields import parse_headers
 
 
 def by_warcio(block: bytes) -> dict[str, str]:

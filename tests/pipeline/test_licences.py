@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from pipeline.sources.licences import allows, is_licence_file, licence_of_line, licence_of_text
+from pipeline.sources.repository.licences import allows, is_licence_file, licence_of_line, licence_of_text
 
 TEXTS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "neardup" / "licence-texts.jsonl.zst"
 

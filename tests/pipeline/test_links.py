@@ -22,9 +22,9 @@ from pipeline.layout import Layout
 from pipeline.links import HASH, list_file, open_list
 from pipeline.run import run
 from pipeline.runners.direct import DirectRunner
-from pipeline.sources.addresses import hash_of, links_of, normalized
+from pipeline.sources.crawl.addresses import hash_of, links_of, normalized
+from pipeline.sources.crawl.selection import Links
 from pipeline.sources.reddit import Reddit
-from pipeline.sources.selection import Links
 from pipeline.sources.source import FilePart
 
 SUBMISSIONS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "reddit" / "RS_v2_2005-06.xz"

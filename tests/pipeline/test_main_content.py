@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from pipeline.extraction import context
 from pipeline.extraction.affordable import affordable
 from pipeline.extraction.main_content import Extractor, clean, main_content
+from pipeline.sources.crawl.warc import Warc
 from pipeline.sources.source import FilePart
-from pipeline.sources.warc import Warc
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 GOLD = SHARED / "html-gold"

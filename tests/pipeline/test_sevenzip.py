@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources import sevenzip
+from pipeline.sources.containers import sevenzip
 from pipeline.sources.source import UnreadableRecord
 
 PACKED = {

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from records import outcome
 from test_sevenzip import archive
 
-from pipeline.sources import posts
-from pipeline.sources.post_html import post_text
-from pipeline.sources.posts import rows, threads
+from pipeline.sources.forum import posts
+from pipeline.sources.forum.post_html import post_text
+from pipeline.sources.forum.posts import rows, threads
+from pipeline.sources.forum.stackexchange import StackExchange
 from pipeline.sources.source import FilePart, Record
-from pipeline.sources.stackexchange import StackExchange
 
 DUMPS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "stackexchange"
 SOURCE = StackExchange(name="s", paths=("x",))

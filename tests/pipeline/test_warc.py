@@ -33,8 +33,8 @@ from web_archives import (
 )
 
 from pipeline.extraction.main_content import main_content
+from pipeline.sources.crawl.warc import iso_date
 from pipeline.sources.source import Record
-from pipeline.sources.warc import iso_date
 
 
 def manifest() -> list[dict[str, str]]:

@@ -22,7 +22,7 @@ from web_archives import ARCHIVES, SHARED, WARC, WET, assert_same_in_parts, by_m
 
 from pipeline.extraction.charset import decode
 from pipeline.extraction.codings import undo_encodings
-from pipeline.sources import web_archive
+from pipeline.sources.crawl import web_archive
 from pipeline.sources.source import NotADocument, UnreadableRecord
 
 IN_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

@@ -25,7 +25,7 @@ from web_archives import (
     response,
 )
 
-from pipeline.sources import members, web_archive
+from pipeline.sources.crawl import members, web_archive
 
 MEMBERS = sorted(path for path in ARCHIVES.rglob("*arc*gz*") if path.stat().st_size < 3 << 20)
 MOST_PARTS = 40

@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from records import outcome
 
+from pipeline.sources.containers.unpacked import open_unpacked
 from pipeline.sources.source import FilePart, Record
-from pipeline.sources.unpacked import open_unpacked
-from pipeline.sources.wikipedia import Wikipedia, site_of
-from pipeline.sources.wikitext import Namespaces, to_text
+from pipeline.sources.wiki.wikipedia import Wikipedia, site_of
+from pipeline.sources.wiki.wikitext import Namespaces, to_text
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 DUMPS = SHARED / "wikipedia"

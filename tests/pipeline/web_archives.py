@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.sources.crawl.warc import Warc, Wet
 from pipeline.sources.source import FilePart, NotADocument, Record
-from pipeline.sources.warc import Warc, Wet
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 ARCHIVES = SHARED / "warc"

@@ -15,11 +15,12 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 
 from pipeline import files, pulse
-from pipeline.sources import archives, git
-from pipeline.sources.archives import Member
-from pipeline.sources.code_files import decode, refused_by_content, refused_by_path
-from pipeline.sources.languages import LANGUAGES, language_of, language_of_name
-from pipeline.sources.licences import allows, is_licence_file, licence_of_line, licence_of_text
+from pipeline.sources.containers import archives
+from pipeline.sources.containers.archives import Member
+from pipeline.sources.repository import git
+from pipeline.sources.repository.code_files import decode, refused_by_content, refused_by_path
+from pipeline.sources.repository.languages import LANGUAGES, language_of, language_of_name
+from pipeline.sources.repository.licences import allows, is_licence_file, licence_of_line, licence_of_text
 from pipeline.sources.source import FilePart, NotADocument, Record, Source, UnreadableRecord
 
 _MAX_LICENCE = 1 << 20

@@ -7,7 +7,7 @@ import re
 from typing import IO
 
 from pipeline.files import open_read
-from pipeline.sources.decompressors import DAMAGE, decompressor
+from pipeline.sources.containers.decompressors import DAMAGE, decompressor
 from pipeline.sources.source import UnreadableRecord
 
 _INPUT_CHUNK = 1 << 18

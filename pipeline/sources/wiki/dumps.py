@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import IO
 
 from pipeline.files import open_read
-from pipeline.sources import bzip2, sevenzip
+from pipeline.sources.containers import bzip2, sevenzip
+from pipeline.sources.containers.unpacked import Unpacked
 from pipeline.sources.source import FilePart, UnreadableRecord
-from pipeline.sources.unpacked import Unpacked
 
 _CHUNK = 1 << 18
 _TAG = re.compile(rb"<(/?)(page|revision)(?:\s[^<>]*)?>")

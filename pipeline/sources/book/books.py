@@ -14,7 +14,6 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from pipeline.sources.archives import Member, members
 from pipeline.sources.book import epub, tei
 from pipeline.sources.book.chapters import Chapter, chapters, joined, with_headings
 from pipeline.sources.book.gutenberg import address, without_wrapping
@@ -22,6 +21,7 @@ from pipeline.sources.book.lines import unwrap
 from pipeline.sources.book.markup import Block, Xhtml, blocks, elements, language_of, parse, parse_html, text_of
 from pipeline.sources.book.pages import without_pages
 from pipeline.sources.book.plain_text import decode
+from pipeline.sources.containers.archives import Member, members
 from pipeline.sources.source import FilePart, NotADocument, Record, Source, UnreadableRecord
 
 _BOOK_NAME = re.compile(r"\.(txt|text|utf-?8|x?html?|xml|tei|epub)$", re.IGNORECASE)

@@ -12,7 +12,7 @@ from typing import IO
 
 import zstandard
 
-from pipeline.sources.decompressors import DAMAGE, SKIPPABLE, Decompressor, Inflate, Unzstd
+from pipeline.sources.containers.decompressors import DAMAGE, SKIPPABLE, Decompressor, Inflate, Unzstd
 
 _BLOCK = 1 << 18
 _INPUT = 1 << 15

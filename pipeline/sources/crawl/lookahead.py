@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
-from pipeline.sources.members import Damaged, Plain
+from pipeline.sources.crawl.members import Damaged, Plain
 
 _NEWLINES = re.compile(rb"[\r\n]*")
 _MAX_NEWLINES = 1 << 16

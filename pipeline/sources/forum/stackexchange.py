@@ -16,11 +16,11 @@ from pydantic import Field
 
 from pipeline import pulse
 from pipeline.files import open_read
-from pipeline.sources import sevenzip
-from pipeline.sources.post_html import post_text
-from pipeline.sources.posts import Row, Thread, threads
+from pipeline.sources.containers import sevenzip
+from pipeline.sources.containers.unpacked import Unpacked, without_compression
+from pipeline.sources.forum.post_html import post_text
+from pipeline.sources.forum.posts import Row, Thread, threads
 from pipeline.sources.source import FilePart, NotADocument, Record, Source, UnreadableRecord
-from pipeline.sources.unpacked import Unpacked, without_compression
 
 _POSTS = re.compile(r"(?:^|[/_.-])posts\.xml$", re.IGNORECASE)
 _SITE = re.compile(r"(?:^|/)((?:[a-z0-9-]{1,63}\.){1,4}(?:com|net|org|ru))(?=[/_.-]|$)", re.IGNORECASE)

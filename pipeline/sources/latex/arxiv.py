@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 
 from pipeline.files import open_read
 from pipeline.http_files import Unreachable
-from pipeline.sources.archives import Member, members, packed_members
+from pipeline.sources.containers.archives import Member, members, packed_members
 from pipeline.sources.latex import project
 from pipeline.sources.latex.prose import to_paper
 from pipeline.sources.latex.source_text import decode, without_comments

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from pipeline.files import open_read
+from pipeline.sources.containers.unpacked import Unpacked
 from pipeline.sources.source import FilePart, UnreadableRecord
-from pipeline.sources.unpacked import Unpacked
 
 _CHUNK = 1 << 18
 _UTF8_BOM = b"\xef\xbb\xbf"

@@ -12,10 +12,10 @@ from pipeline.extraction.charset import charset_of, decode
 from pipeline.extraction.codings import undo_encodings
 from pipeline.extraction.main_content import Extractor, clean, main_content
 from pipeline.extraction.media_type import kind_of, may_be_text, mime_of
-from pipeline.sources.header_fields import parse_headers
-from pipeline.sources.selection import Pages
+from pipeline.sources.crawl.header_fields import parse_headers
+from pipeline.sources.crawl.selection import Pages
+from pipeline.sources.crawl.web_archive import HEADER_END, MAX_HEADER, Block, read_blocks
 from pipeline.sources.source import FilePart, NotADocument, Record
-from pipeline.sources.web_archive import HEADER_END, MAX_HEADER, Block, read_blocks
 
 _TYPES = ("warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation")
 _STATUS_LINE = re.compile(r"HTTP/\S+\s+(\d{3})\b")

@@ -21,8 +21,8 @@ from typing import IO
 
 from pipeline.files import open_read
 from pipeline.http_files import Unreachable
+from pipeline.sources.containers.unpacked import Unpacked, open_unpacked, without_compression
 from pipeline.sources.source import FilePart, UnreadableRecord
-from pipeline.sources.unpacked import Unpacked, open_unpacked, without_compression
 
 _OUTPUT_CHUNK = 1 << 18
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from pipeline.sources import language_hints
-from pipeline.sources.language_hints import CONTENT_ONLY
+from pipeline.sources.repository import language_hints
+from pipeline.sources.repository.language_hints import CONTENT_ONLY
 
 UNTOLD = "?"
 """The name of a file is that of a language, but of which, its content tells."""

@@ -12,9 +12,9 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from pipeline import files, http_files
 from pipeline.files import Found
+from pipeline.sources.containers.unpacked import open_unpacked
+from pipeline.sources.crawl.warc import Warc, Wet
 from pipeline.sources.source import FilePart, Record, UnreadableRecord
-from pipeline.sources.unpacked import open_unpacked
-from pipeline.sources.warc import Warc, Wet
 
 _SELECTION = re.compile(r"(\d{1,9})(?:-(\d{1,9})?)?")
 _PATH = re.compile(r"crawl-data/(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)+[A-Za-z0-9_-][A-Za-z0-9._-]*")

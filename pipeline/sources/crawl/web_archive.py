@@ -34,11 +34,11 @@ from typing import IO
 import zstandard
 
 from pipeline.files import open_read
-from pipeline.sources.header_fields import parse_headers
-from pipeline.sources.lookahead import Buffer
-from pipeline.sources.members import Damaged, Gzip, Member, Members, Plain, Window, Zstd, find_start, is_start
+from pipeline.sources.containers.unpacked import open_unpacked
+from pipeline.sources.crawl.header_fields import parse_headers
+from pipeline.sources.crawl.lookahead import Buffer
+from pipeline.sources.crawl.members import Damaged, Gzip, Member, Members, Plain, Window, Zstd, find_start, is_start
 from pipeline.sources.source import FilePart, UnreadableRecord
-from pipeline.sources.unpacked import open_unpacked
 
 MAX_HEADER = 1 << 18
 """Bytes of a record's header, and of an HTTP header."""

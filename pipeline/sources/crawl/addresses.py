@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
-from pipeline.sources.lines import lines
-from pipeline.sources.selection import Links
+from pipeline.sources.containers.lines import lines
+from pipeline.sources.crawl.selection import Links
 from pipeline.sources.source import FilePart
 
 _TRACKING = re.compile(

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
-from pipeline.sources.members import Window
+from pipeline.sources.crawl.members import Window
 from pipeline.sources.source import UnreadableRecord
 
 _MAGIC = re.compile(rb"BZh[1-9](?:1AY&SY|\x17\x72\x45\x38\x50\x90)")

@@ -15,8 +15,8 @@ from urllib.parse import quote
 from lxml import etree
 from pydantic import Field
 
-from pipeline.sources import dumps, wikitext
 from pipeline.sources.source import FilePart, NotADocument, Record, Source
+from pipeline.sources.wiki import dumps, wikitext
 
 _WIKI_IN_NAME = re.compile(r"(?:^|/)([a-z][a-z0-9_]{0,30}(?:wiki[a-z]{0,8}|wiktionary))(?=[-.])")
 _INDEX = re.compile(r"-index\d*\.txt(\.(bz2|gz|xz|zst))?$")

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from pipeline.files import is_remote, open_read
-from pipeline.sources.archives import Member
+from pipeline.sources.containers.archives import Member
 from pipeline.sources.source import FilePart, UnreadableRecord
 
 _MEMORY = 4 << 30

@@ -1,0 +1,1 @@
+"""What files are packed in: compressed streams, archives, and lines."""

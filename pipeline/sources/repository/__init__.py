@@ -1,0 +1,1 @@
+"""Source code: folders, archives and git repositories, languages and licences."""
