@@ -22,8 +22,8 @@ from htmldate import find_date
 from trafilatura import extract_metadata
 
 from pipeline.extraction.charset import decode
-from pipeline.extraction.html_parser import parse
-from pipeline.extraction.metadata import page_metadata
+from pipeline.extraction.facts.metadata import page_metadata
+from pipeline.extraction.html.html_parser import parse
 from pipeline.sources.crawl.warc import iso_date
 
 CORPORA = ("htmldate", "trafilatura", "wcxb", "readability")

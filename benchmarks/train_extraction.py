@@ -1,4 +1,4 @@
-"""Trains the judge of main text (pipeline/extraction/main_text.npz) and says how good it is on sites it never saw.
+"""Trains the judge of main text (pipeline/extraction/judge/main_text.npz) and says how good it is on sites it never saw.
 
     python -m benchmarks.train_extraction ../shared/data/html-gold            # five-fold cross-validation, by site
     python -m benchmarks.train_extraction ../shared/data/html-gold --write    # train on all of it and write the model
@@ -32,9 +32,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from benchmarks.gold import GoldPage, read_gold, score, words
-from pipeline.extraction import context, main_text
-from pipeline.extraction.forest import Forest
-from pipeline.extraction.main_text import MODEL, Page
+from pipeline.extraction.judge import context, main_text
+from pipeline.extraction.judge.forest import Forest
+from pipeline.extraction.judge.main_text import MODEL, Page
 
 Array = NDArray[Any]
 

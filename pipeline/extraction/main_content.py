@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Final, Literal
 
-from pipeline.extraction import main_text
 from pipeline.extraction.affordable import affordable
 from pipeline.extraction.charset import decode
-from pipeline.extraction.html_parser import MAX_HTML, parse
-from pipeline.extraction.main_text import Page
-from pipeline.extraction.metadata import page_metadata
+from pipeline.extraction.facts.metadata import page_metadata
+from pipeline.extraction.html.html_parser import MAX_HTML, parse
+from pipeline.extraction.judge import main_text
+from pipeline.extraction.judge.main_text import Page
 
 Extractor = Literal["corpusmill", "resiliparse", "trafilatura", "justext", "everything"]
 

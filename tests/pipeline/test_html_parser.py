@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from resiliparse.parse.html import HTMLTree, NodeType
 
 from pipeline.extraction.charset import decode
-from pipeline.extraction.hints import HINTS, hint
-from pipeline.extraction.html_parser import MAX_DEPTH, MAX_HTML, parse
-from pipeline.extraction.markup import TAGS
-from pipeline.extraction.tree import Tree
+from pipeline.extraction.html.hints import HINTS, hint
+from pipeline.extraction.html.html_parser import MAX_DEPTH, MAX_HTML, parse
+from pipeline.extraction.html.markup import TAGS
+from pipeline.extraction.html.tree import Tree
 
 GOLD = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "html-gold"
 

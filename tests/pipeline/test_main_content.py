@@ -14,8 +14,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.extraction import context
 from pipeline.extraction.affordable import affordable
+from pipeline.extraction.judge import context
 from pipeline.extraction.main_content import Extractor, clean, main_content
 from pipeline.sources.crawl.warc import Warc
 from pipeline.sources.source import FilePart

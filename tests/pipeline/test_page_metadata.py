@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.extraction.charset import decode
-from pipeline.extraction.dates import date_in
-from pipeline.extraction.html_parser import parse
+from pipeline.extraction.facts.dates import date_in
+from pipeline.extraction.facts.metadata import PageMetadata, page_metadata
+from pipeline.extraction.html.html_parser import parse
 from pipeline.extraction.main_content import main_content
-from pipeline.extraction.metadata import PageMetadata, page_metadata
 
 GOLD = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "html-gold"
 

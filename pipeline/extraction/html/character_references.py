@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.extraction.names import HASH_PRIME, HASH_START, find, name_table
+from pipeline.extraction.html.names import HASH_PRIME, HASH_START, find, name_table
 
 
 def _packed(text: str) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.extraction.markup import TAGS, tag
+from pipeline.extraction.html.markup import TAGS, tag
 
 Array = NDArray[Any]
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.extraction.names import name_table
+from pipeline.extraction.html.names import name_table
 
 _NAMES: Final = """
 html head body title base link meta style script noscript template

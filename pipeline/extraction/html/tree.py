@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.extraction.markup import ATTRIBUTES, TAGS
+from pipeline.extraction.html.markup import ATTRIBUTES, TAGS
 
 Array = NDArray[Any]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.extraction.names import HASH_PRIME, HASH_START, find, name_table
+from pipeline.extraction.html.names import HASH_PRIME, HASH_START, find, name_table
 
 _WORDS: Final = {
     "hidden": "",

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipeline.extraction.hints import hint
-from pipeline.extraction.markup import ATTRIBUTES, numbers
-from pipeline.extraction.tree import Tree
+from pipeline.extraction.html.hints import hint
+from pipeline.extraction.html.markup import ATTRIBUTES, numbers
+from pipeline.extraction.html.tree import Tree
 
 MAX_VALUE: Final = 1_000
 """Characters of a title, author or address that are kept."""

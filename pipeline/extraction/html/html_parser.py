@@ -13,10 +13,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.extraction.character_references import REFERENCE_TABLE, copy_text
-from pipeline.extraction.html_tokens import END, START, TEXT, VERBATIM, Tokens, tokenize
-from pipeline.extraction.implied_ends import IGNORED, NOT_OPEN, ended, lacks_row, open_after_start, paragraph
-from pipeline.extraction.markup import (
+from pipeline.extraction.html.character_references import REFERENCE_TABLE, copy_text
+from pipeline.extraction.html.html_tokens import END, START, TEXT, VERBATIM, Tokens, tokenize
+from pipeline.extraction.html.implied_ends import IGNORED, NOT_OPEN, ended, lacks_row, open_after_start, paragraph
+from pipeline.extraction.html.markup import (
     FORMATTING,
     LIST_SCOPE,
     METADATA,
@@ -29,7 +29,7 @@ from pipeline.extraction.markup import (
     VOID,
     numbers,
 )
-from pipeline.extraction.tree import Tree
+from pipeline.extraction.html.tree import Tree
 
 Array = NDArray[Any]
 

@@ -12,8 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.extraction.hints import ARIA_HIDDEN, HIDDEN, WORD_TABLE, style_hides, words_hints
-from pipeline.extraction.markup import (
+from pipeline.extraction.html.hints import ARIA_HIDDEN, HIDDEN, WORD_TABLE, style_hides, words_hints
+from pipeline.extraction.html.markup import (
     ATTRIBUTE_TABLE,
     ATTRIBUTES,
     BREAKS_OUT,
@@ -29,7 +29,7 @@ from pipeline.extraction.markup import (
     TAG_TABLE,
     tag,
 )
-from pipeline.extraction.names import HASH_PRIME, HASH_START, find
+from pipeline.extraction.html.names import HASH_PRIME, HASH_START, find
 
 Array = NDArray[Any]
 

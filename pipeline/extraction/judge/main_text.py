@@ -15,13 +15,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.extraction import context, features
-from pipeline.extraction.blocks import BLOCK_LEVEL, CHARACTER_CLASS, UNSHOWN, WORDS, Blocks, cut
-from pipeline.extraction.forest import Forest, log_odds
-from pipeline.extraction.html_parser import parse
-from pipeline.extraction.markup import ATTRIBUTES, tag
-from pipeline.extraction.render import render
-from pipeline.extraction.tree import Tree
+from pipeline.extraction.html.html_parser import parse
+from pipeline.extraction.html.markup import ATTRIBUTES, tag
+from pipeline.extraction.html.tree import Tree
+from pipeline.extraction.judge import context, features
+from pipeline.extraction.judge.blocks import BLOCK_LEVEL, CHARACTER_CLASS, UNSHOWN, WORDS, Blocks, cut
+from pipeline.extraction.judge.forest import Forest, log_odds
+from pipeline.extraction.judge.render import render
 
 Array = NDArray[Any]
 

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from pipeline.extraction.dates import date_in
-from pipeline.extraction.declared import MAX_VALUE, articles, brief_text, clean, is_outside
-from pipeline.extraction.hints import hint
-from pipeline.extraction.markup import tag
-from pipeline.extraction.tree import Tree
+from pipeline.extraction.facts.dates import date_in
+from pipeline.extraction.facts.declared import MAX_VALUE, articles, brief_text, clean, is_outside
+from pipeline.extraction.html.hints import hint
+from pipeline.extraction.html.markup import tag
+from pipeline.extraction.html.tree import Tree
 
 _PUBLISHED: Final = """
 article:published article:published_time og:published_time og:article:published_time og:pubdate og:publish_date

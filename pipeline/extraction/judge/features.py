@@ -8,7 +8,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.extraction.blocks import (
+from pipeline.extraction.html.hints import HINTS
+from pipeline.extraction.html.markup import TAGS, tag
+from pipeline.extraction.judge.blocks import (
     BEGINS_WITH,
     BREAKS,
     CAPITALIZED,
@@ -29,8 +31,6 @@ from pipeline.extraction.blocks import (
     WORDS,
     YEARS,
 )
-from pipeline.extraction.hints import HINTS
-from pipeline.extraction.markup import TAGS, tag
 
 Array = NDArray[Any]
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.extraction.markup import CLOSES_P, FORMATTING, HEADING, SPECIAL, TABLE_PART, numbers, tag
+from pipeline.extraction.html.markup import CLOSES_P, FORMATTING, HEADING, SPECIAL, TABLE_PART, numbers, tag
 
 Array = NDArray[Any]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.extraction.markup import tag
+from pipeline.extraction.html.markup import tag
 
 Array = NDArray[Any]
 

@@ -10,11 +10,19 @@ from urllib.parse import urljoin, urlsplit
 
 import numpy as np
 
-from pipeline.extraction.declared import MAX_VALUE, articles, brief_text, clean, is_outside, linked_data, meta_values
-from pipeline.extraction.hints import hint
-from pipeline.extraction.markup import tag
-from pipeline.extraction.publication_date import publication_date
-from pipeline.extraction.tree import Tree
+from pipeline.extraction.facts.declared import (
+    MAX_VALUE,
+    articles,
+    brief_text,
+    clean,
+    is_outside,
+    linked_data,
+    meta_values,
+)
+from pipeline.extraction.facts.publication_date import publication_date
+from pipeline.extraction.html.hints import hint
+from pipeline.extraction.html.markup import tag
+from pipeline.extraction.html.tree import Tree
 
 _MAX_ELEMENTS: Final = 60
 """Elements of one kind that are looked at."""

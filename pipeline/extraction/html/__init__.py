@@ -1,0 +1,1 @@
+"""A parser of HTML in linear time: pages as arrays."""

@@ -1,0 +1,1 @@
+"""Which blocks of a page are its main text, by a model trained on gold pages; and their text."""
