@@ -30,6 +30,7 @@ from tokenizer import shard
 
 READMES = ("README.md", "README.zh-CN.md")
 PAGES = (*READMES, "docs/guide.md", "docs/recipe.md", "docs/filters.md", "docs/formats.md")
+LINKED = tuple(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md")))
 DEMO_OUT = "build/demo/out"
 """Where the READMEs say that the demo's output lies; the small run below stands in for it."""
 
@@ -166,7 +167,7 @@ def test_both_readmes_link_to_the_same_places() -> None:
     assert (english[0], chinese[0]) == ("README.zh-CN.md", "README.md")
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", (*READMES, *LINKED))
 def test_links_resolve(page: str) -> None:
     for label, target in re.findall(r"\[([^\]]+)\]\(([^)]+)\)", without_blocks(page)):
         if target.startswith("https://"):
