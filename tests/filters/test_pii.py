@@ -410,7 +410,8 @@ def test_documents_above_a_count() -> None:
 
 
 def test_names_by_a_model_that_the_user_has(tmp_path: Path) -> None:
-    spacy = pytest.importorskip("spacy")
+    import spacy
+
     model = spacy.blank("en")
     model.add_pipe("entity_ruler").add_patterns([{"label": "PERSON", "pattern": "Angela"}])
     model.to_disk(tmp_path / "tiny")

@@ -245,7 +245,8 @@ def test_the_parts_of_a_binary_table_give_each_row_once(cuts: list[int], rows: i
 
 
 def test_a_data_set_as_hugging_face_saves_it(tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
+    import datasets
+
     made = datasets.Dataset.from_dict({"text": [f"text {i}" for i in range(50)], "label": [1] * 50})
     made.save_to_disk(str(tmp_path / "set"), num_shards=2)
     found = [outcome(record) for path in sorted((tmp_path / "set").iterdir()) for record in read(path, ARROW)]
