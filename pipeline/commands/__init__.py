@@ -1,0 +1,1 @@
+"""The commands of `corpusmill`, a module for each kind of work."""
