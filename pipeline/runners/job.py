@@ -66,10 +66,6 @@ class Engine(Protocol):
         """Stop whatever was started."""
 
 
-class EngineMissing(Exception):  # noqa: N818
-    """What an engine needs is not there; the message says what to get and where to put it."""
-
-
 class JobRunner:
     """Runs every stage as one job of an engine."""
 

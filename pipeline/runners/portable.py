@@ -49,7 +49,8 @@ class Portable:
         arguments = [*self._given, f"--job_endpoint={self._server.endpoint}"]
         if not PipelineOptions(arguments).view_as(PortableOptions).environment_type:
             if self._pool is None:
-                self._pool = WorkerPool(self._record_seconds, PipelineOptions(arguments).get_all_options(True))
+                known = PipelineOptions(arguments).get_all_options(drop_default=True, retain_unknown_options=True)
+                self._pool = WorkerPool(self._record_seconds, known)
             arguments += ["--environment_type=EXTERNAL", f"--environment_config={self._pool.address}"]
         return _Runner(), PipelineOptions(arguments)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.runners import leash
-from pipeline.runners.job import EngineMissing
+from pipeline.runners.runner import EngineMissing
 
 PATIENCE = 120
 """Seconds that a job server may take to listen; Java on a busy machine takes twenty."""

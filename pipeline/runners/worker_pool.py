@@ -6,13 +6,9 @@ again. This one listens on the loopback interface, uses this interpreter, and kn
 
 from __future__ import annotations
 
-import contextlib
 import json
-import mmap
-import os
+import multiprocessing
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -26,17 +22,20 @@ import grpc
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
 from pipeline import pulse
+from pipeline.runners import worker
 from pipeline.runners.job import Death
 
 TICK = 0.2
 """Seconds between looks at the workers."""
+PRELOADED = ["apache_beam.runners.worker.sdk_worker_main", "pipeline.run"]
+"""Imported once, in the process that all workers are forked from: engines ask for new workers with every job."""
 GRACE = 5
 """Seconds a worker has to end when its engine no longer needs it."""
 
 
 @dataclass(slots=True)
 class _Worker:
-    process: subprocess.Popen[bytes]
+    process: Any
     slots: Any
     seen: tuple[int, int] = (pulse.NOTHING, pulse.NOTHING)
     since: float = 0.0
@@ -53,6 +52,8 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         self._workers: dict[str, _Worker] = {}
         self._deaths: list[Death] = []
         self._gone = (0, 0)
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(PRELOADED)
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._server = grpc.server(ThreadPoolExecutor(8))
@@ -75,17 +76,17 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         """Called by the engine: it needs this worker no longer."""
         del context
         with self._lock:
-            worker = self._workers.pop(request.worker_id, None)
-            if worker is not None:
-                self._let_go(worker)
-        if worker is not None:
-            _end(worker.process)
+            gone = self._workers.pop(request.worker_id, None)
+            if gone is not None:
+                self._let_go(gone)
+        if gone is not None:
+            _end(gone.process)
         return beam_fn_api_pb2.StopWorkerResponse()
 
     def counted(self) -> tuple[int, int]:
         """Records and kept ones that all workers counted so far, also those that are no more."""
         with self._lock:
-            now = [(worker.slots[pulse.RECORDS], worker.slots[pulse.KEPT]) for worker in self._workers.values()]
+            now = [(one.slots[pulse.RECORDS], one.slots[pulse.KEPT]) for one in self._workers.values()]
             return self._gone[0] + sum(one[0] for one in now), self._gone[1] + sum(one[1] for one in now)
 
     def deaths(self) -> list[Death]:
@@ -100,7 +101,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         self._closed.set()
         self._server.stop(0)
         with self._lock:
-            processes = [worker.process for worker in self._workers.values()]
+            processes = [one.process for one in self._workers.values()]
             self._workers.clear()
         for process in processes:
             process.terminate()
@@ -108,23 +109,18 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
             _end(process)
 
     def _start(self, request: Any) -> _Worker:
-        path = self._folder / f"{len(list(self._folder.iterdir())):05d}.slots"
-        path.write_bytes(bytes(8 * pulse.SLOTS))
-        with path.open("r+b") as file:
-            slots = memoryview(mmap.mmap(file.fileno(), 0)).cast("q")
+        slots = self._context.RawArray("q", pulse.SLOTS)
         slots[pulse.SPLIT] = pulse.NOTHING
         environment = {
-            **os.environ,
             "WORKER_ID": request.worker_id,
             "PIPELINE_OPTIONS": self._options,
             "CONTROL_API_SERVICE_DESCRIPTOR": f'url: "{request.control_endpoint.url}"',
             "LOGGING_API_SERVICE_DESCRIPTOR": f'url: "{request.logging_endpoint.url}"',
         }
-        command = [sys.executable, "-m", "pipeline.runners.worker", str(os.getpid()), str(path)]
-        with (self._folder / "log").open("ab") as log:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
-            )  # a session of its own: Ctrl-C is the driver's to handle
+        process = self._context.Process(
+            target=worker.work, args=(environment, slots, self._folder / "log"), daemon=True
+        )
+        process.start()
         return _Worker(process, slots)
 
     def _watch(self) -> None:
@@ -135,34 +131,33 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
     def _look(self) -> None:
         """Note the workers that died, and kill those that have been at the same record for too long."""
         now = time.monotonic()
-        for name, worker in list(self._workers.items()):
-            here = (worker.slots[pulse.SPLIT], worker.slots[pulse.RECORD])
-            if (code := worker.process.poll()) is not None:
+        for name, one in list(self._workers.items()):
+            here = (one.slots[pulse.SPLIT], one.slots[pulse.RECORD])
+            if (code := one.process.exitcode) is not None:
                 del self._workers[name]
-                self._let_go(worker)
+                self._let_go(one)
                 if code != 0:
-                    self._deaths.append(Death(self._cause(worker, code), *here))
-            elif here[0] == pulse.NOTHING or here != worker.seen:
-                worker.seen, worker.since = here, now
-            elif now - worker.since > self._record_seconds and not worker.hung:
-                worker.hung = True
-                worker.process.kill()
+                    self._deaths.append(Death(self._cause(one, code), *here))
+            elif here[0] == pulse.NOTHING or here != one.seen:
+                one.seen, one.since = here, now
+            elif now - one.since > self._record_seconds and not one.hung:
+                one.hung = True
+                one.process.kill()
 
-    def _let_go(self, worker: _Worker) -> None:
+    def _let_go(self, one: _Worker) -> None:
         """Keep what a worker has counted."""
-        self._gone = (self._gone[0] + worker.slots[pulse.RECORDS], self._gone[1] + worker.slots[pulse.KEPT])
+        self._gone = (self._gone[0] + one.slots[pulse.RECORDS], self._gone[1] + one.slots[pulse.KEPT])
 
-    def _cause(self, worker: _Worker, code: int) -> str:
-        if worker.hung:
+    def _cause(self, one: _Worker, code: int) -> str:
+        if one.hung:
             return f"worker stopped: more than {self._record_seconds:g} s at one record"
         return f"worker killed by {signal.Signals(-code).name}" if code < 0 else f"worker died with exit code {code}"
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: Any) -> None:
     """End a process: politely, then not."""
     process.terminate()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(GRACE)
-        return
-    process.kill()
-    process.wait()
+    process.join(GRACE)
+    if process.is_alive():
+        process.kill()
+        process.join()
