@@ -27,6 +27,8 @@ from pipeline.runners.job import Death
 
 TICK = 0.2
 """Seconds between looks at the workers."""
+AGAIN = 2
+"""How often a worker that died is started again."""
 PRELOADED = ["apache_beam.runners.worker.sdk_worker_main", "pipeline.run"]
 """Imported once, in the process that all workers are forked from: engines ask for new workers with every job."""
 GRACE = 5
@@ -35,8 +37,10 @@ GRACE = 5
 
 @dataclass(slots=True)
 class _Worker:
+    request: Any
     process: Any
     slots: Any
+    again: int = 0
     seen: tuple[int, int] = (pulse.NOTHING, pulse.NOTHING)
     since: float = 0.0
     hung: bool = False
@@ -121,7 +125,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
             target=worker.work, args=(environment, slots, self._folder / "log"), daemon=True
         )
         process.start()
-        return _Worker(process, slots)
+        return _Worker(request, process, slots)
 
     def _watch(self) -> None:
         while not self._closed.wait(TICK):
@@ -138,11 +142,18 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
                 self._let_go(one)
                 if code != 0:
                     self._deaths.append(Death(self._cause(one, code), *here))
+                    self._replace(name, one)
             elif here[0] == pulse.NOTHING or here != one.seen:
                 one.seen, one.since = here, now
             elif now - one.since > self._record_seconds and not one.hung:
                 one.hung = True
                 one.process.kill()
+
+    def _replace(self, name: str, one: _Worker) -> None:
+        """Start a dead worker again: an engine that still waits for it to connect would do so for ever."""
+        if one.again < AGAIN and not self._closed.is_set():
+            self._workers[name] = self._start(one.request)
+            self._workers[name].again = one.again + 1
 
     def _let_go(self, one: _Worker) -> None:
         """Keep what a worker has counted."""
