@@ -217,10 +217,11 @@ class _Progress:
             self._deaths.append(death)
             where = "" if death.split == pulse.NOTHING else f" at record {death.record} of split {death.split}"
             self._watcher.note(f"{death.cause}{where}; {self._engine.name} decides whether to try again")
-        for found in files.find(f"{self._folder}/**"):
-            name = found.path.removeprefix(f"{self._folder}/").removesuffix(".json")
-            if (item := self._waiting.pop(name, None)) is not None:
-                self._watcher.done(item)
+        with contextlib.suppress(OSError):  # a store that does not answer now will the next time
+            for found in files.find(f"{self._folder}/**"):
+                name = found.path.removeprefix(f"{self._folder}/").removesuffix(".json")
+                if (item := self._waiting.pop(name, None)) is not None:
+                    self._watcher.done(item)
         counted = self._engine.counted()
         if counted is None:
             self._watcher.progress(*_of_metrics(result))
