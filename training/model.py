@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.attention import Plan, alibi_slopes, attend
+from training.attention import Plan, alibi_slopes, attend, make_plan
 from training.config import ModelConfig
 from training.loss import head_loss
 
@@ -35,8 +35,13 @@ class Transformer(nn.Module):
         if config.tied:
             self.head.weight = self.embedding.weight
 
-    def forward(self, tokens: Tensor, targets: Tensor | None = None, plan: Plan = Plan()) -> Tensor:  # noqa: B008 - frozen
-        """Logits (sequences, length, vocabulary) of tokens (sequences, length), or with targets their summed cross-entropy."""
+    def forward(self, tokens: Tensor, targets: Tensor | None = None, plan: Plan | None = None) -> Tensor:
+        """Logits (sequences, length, vocabulary) of tokens (sequences, length), or with targets their summed cross-entropy.
+
+        Without a plan attention is causal, and each sequence one document.
+        """
+        if plan is None:
+            plan = make_plan(None, None, self.slopes(), tokens.shape[1], tokens.device)
         hidden = self.embedding(tokens).to(_compute_type(tokens.device, self.embedding.weight))
         turns = rotations(tokens.shape[1], self.config, tokens.device) if self.config.positions == "rope" else None
         for block in self.blocks:
