@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tokenizer.shard import DamagedShard
+from training.checkpoint.keeper import Keeper, checkpoints_of
+from training.checkpoint.manager import SaveFailed
 from training.config import TrainConfig, load
+from training.hooks import Watcher
 from training.loop import Diverged, build, train
 from training.parallel import Ranks, ranks
+from training.recovery import Recovery, RecoveryFailed
+from training.state import TrainState
+from training.stopping import StopSignals
 
 
 class Failed(Exception):  # noqa: N818 - what happened
@@ -20,10 +27,22 @@ def run(path: str | Path, device: str | None = None) -> None:
         config = load(path)
         with ranks(device) as here:
             run_on(config, here)
-    except (OSError, ValueError, DamagedShard, Diverged) as error:
+    except (OSError, ValueError, DamagedShard, Diverged, RecoveryFailed, SaveFailed) as error:
         raise Failed(str(error)) from error
 
 
-def run_on(config: TrainConfig, here: Ranks) -> None:
-    """``run`` for ranks that exist already."""
-    train(build(config, here))
+def run_on(config: TrainConfig, here: Ranks, watchers: Sequence[Watcher] = ()) -> TrainState:
+    """``run`` for ranks that exist already; the training at its end, or where SIGTERM or SIGINT ended it, with a checkpoint.
+
+    Raises what ``run`` makes Failed of.
+    """
+    with StopSignals() as stop, checkpoints_of(config, here) as checkpoints:
+        state = build(config, here)
+        guard = None
+        if config.recovery:
+            log = Path(config.output) / "events.jsonl"
+            guard = Recovery(config.recovery, config.optimization.warmup_tokens, checkpoints, log, watchers)
+        train(state, Keeper(checkpoints, stop, guard), guard, watchers)
+        if stop.received and here.first:
+            print(f"{stop.received}: saved at step {state.step}; the same command goes on from there", flush=True)  # noqa: T201
+    return state
