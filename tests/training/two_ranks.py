@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from training.config import TrainConfig
 from training.hooks import StepReport, Watcher
 from training.loop import build, train
 from training.parallel import Ranks, ranks
 from training.state import TrainState
+
+torch.set_num_threads(1)  # two would spin more than they compute
 
 SHAPE = {"preset": "tiny", "layers": 2, "width": 32, "heads": 2, "kv_heads": 1, "hidden": 48}
 STEP = 512
