@@ -17,11 +17,17 @@ def main(arguments: list[str]) -> int:
     except (ConfigError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    from training.loop import build, train
+    from training.checkpoint.manager import SaveFailed
     from training.parallel import ranks
+    from training.recovery import RecoveryFailed
+    from training.run import run
 
-    with ranks() as here:
-        train(build(config, here))
+    try:
+        with ranks() as here:
+            run(config, here)
+    except (RecoveryFailed, SaveFailed, OSError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     return 0
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -78,7 +80,9 @@ def make_plan(
     shared = documents if documents is not None else prefixes
     sequences = None if shared is None else len(shared)
     if device.type == "cuda":
-        return Plan(blocks=_block_mask(mask, sequences, None, length, length, device=device), score=score)
+        return Plan(
+            blocks=_compiled(create_block_mask)(mask, sequences, None, length, length, device=device), score=score
+        )
     return Plan(dense=dense(mask, score, sequences or 1, 1 if slopes is None else len(slopes), length, device))
 
 
@@ -99,7 +103,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, plan: Plan) -> Tensor:
     """Attention of (sequences, heads, length, head width); keys and values may have fewer heads, which divide the queries'."""
     grouped = query.shape[1] != key.shape[1]
     if plan.blocks is not None:
-        out: Tensor = _flex(query, key, value, plan.score, plan.blocks, enable_gqa=grouped)
+        kernel: Callable[..., Any] = flex_attention if torch.compiler.is_compiling() else _compiled(flex_attention)
+        out: Tensor = kernel(query, key, value, plan.score, plan.blocks, enable_gqa=grouped)
         return out
     mask = plan.dense
     if mask is not None and mask.is_floating_point():
@@ -116,5 +121,9 @@ def backends(device: torch.device) -> list[SDPBackend]:
     return [SDPBackend.CUDNN_ATTENTION, *rest] if hopper else rest
 
 
-_flex = torch.compile(flex_attention, dynamic=False)
-_block_mask = torch.compile(create_block_mask, dynamic=False)
+@cache
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of FlexAttention made into kernels; as it is it would make every pair of positions. Not done on import, since
+    loading the compiler takes seconds."""
+    made: Callable[..., Any] = torch.compile(function, dynamic=False)
+    return made

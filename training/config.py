@@ -200,25 +200,40 @@ class CheckpointConfig(Section):
 
     every: Count = 500
     """Steps from checkpoint to checkpoint."""
-    keep: Count = 3
-    """The newest so many are kept …"""
+    keep: Annotated[int, Field(ge=2)] = 3
+    """The newest so many are kept; two at least, as one may turn out to be damaged …"""
     keep_every: Count | None = None
     """… and one every so many steps for good."""
+    keep_best: Annotated[int, Field(ge=0)] = 1
+    """… and those with the lowest validation loss."""
     asynchronous: bool = True
     """Write while training goes on."""
 
 
 class RecoveryConfig(Section):
-    """What is a spike, and how often a training may go back before it stops."""
+    """What is a loss spike, which data is skipped after one, and how often a training may go back before it stops.
 
-    window: Count = 128
+    Nothing is a spike during the warm-up of the learning rate, or while less than half a window of losses is known. A loss or
+    gradient that is no number is trouble at any time.
+    """
+
+    window: Annotated[int, Field(ge=4)] = 128
     """Steps whose losses a new one is compared with."""
     deviations: float = Field(default=6.0, gt=0)
-    """A loss so many standard deviations above their mean is a spike."""
-    skip: Count = 200
-    """Batches that are skipped, counted from the checkpoint on … """
+    """A loss is too high if it is so many standard deviations above the window's median, the deviation estimated by
+    1.4826 times the median absolute deviation …"""
+    rise: float = Field(default=0.2, ge=0)
+    """… and above it by so many nats."""
+    patience: Count = 3
+    """So many steps in a row that are too high are a spike: one hard batch is none."""
+    lookback: Annotated[int, Field(ge=0)] = 100
+    """Go back to a checkpoint at least so many steps before the spike, as what caused it came before it …"""
+    skip_before: Annotated[int, Field(ge=0)] = 100
+    """… and leave out the data of so many steps before it, of the spike itself, …"""
+    skip_after: Annotated[int, Field(ge=0)] = 100
+    """… and of so many steps after it (PaLM: 200 to 500 batches in all)."""
     tries: Count = 3
-    """Rollbacks before the training stops with a report."""
+    """How often to go back to the same checkpoint before stopping with a report."""
 
 
 class WatchingConfig(Section):

@@ -50,8 +50,8 @@ class Keeper(Protocol):
     def restore(self, state: TrainState) -> bool:
         """Put back the newest checkpoint, if there is one; says whether there was."""
 
-    def after_step(self, state: TrainState) -> None:
-        """Save, if it is time to."""
+    def after_step(self, state: TrainState) -> bool:
+        """Save, if it is time to. Whether to go on: not if a signal came; the same on all ranks."""
 
     def close(self, state: TrainState) -> None:
         """Save the end of the training, and wait until it is written."""

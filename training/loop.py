@@ -59,7 +59,10 @@ def build(config: TrainConfig, ranks: Ranks) -> TrainState:
 def train(
     state: TrainState, keeper: Keeper | None = None, guard: Guard | None = None, watchers: Sequence[Watcher] = ()
 ) -> None:
-    """Train to the end, from the newest checkpoint if there is one. Raises Diverged, and what the guard raises."""
+    """Train to the end or until the keeper says stop, from the newest checkpoint if there is one.
+
+    Raises Diverged, and what the hooks raise.
+    """
     if keeper is not None:
         keeper.restore(state)
     for watcher in watchers:
@@ -81,11 +84,11 @@ def train(
             else:
                 raise Diverged(f"step {report.step}: loss {report.loss}, gradient norm {report.gradient_norm}")
             state.scaler.update(overflowed)
-            state.step, state.tokens = report.step, report.tokens
+            state.step, state.tokens, state.validation_loss = report.step, report.tokens, None
             for watcher in watchers:
                 watcher.step(state, report)
-            if keeper is not None:
-                keeper.after_step(state)
+            if keeper is not None and not keeper.after_step(state):
+                break
         if keeper is not None:
             keeper.close(state)
     for watcher in watchers:

@@ -7,6 +7,7 @@ only scales. Memory is that of one chunk of logits and one fp32 gradient of the 
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ def head_loss(hidden: Tensor, weight: Tensor, targets: Tensor, vocabulary: int, 
     type, everything else in fp32.
     """
     gradients = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
-    loss: Tensor = _HeadLoss.apply(hidden, weight, targets, vocabulary, chunk, gradients)  # type: ignore[no-untyped-call]
+    loss: Tensor = _HeadLoss.apply(hidden, weight, targets, vocabulary, chunk, gradients)
     return loss
 
 
@@ -45,7 +46,7 @@ class _HeadLoss(torch.autograd.Function):
             for start in range(0, len(hidden), chunk):
                 part = slice(start, start + chunk)
                 logits = hidden[part] @ matrix.T
-                loss, slope = (_fused if logits.is_cuda else _cross_entropy)(logits, targets[part], vocabulary)
+                loss, slope = (_fused() if logits.is_cuda else _cross_entropy)(logits, targets[part], vocabulary)
                 total += loss
                 if to_hidden is not None and to_weight is not None:
                     torch.matmul(slope, matrix, out=to_hidden[part])
@@ -56,7 +57,7 @@ class _HeadLoss(torch.autograd.Function):
         return total
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, ...]:
         to_hidden, to_weight = ctx.saved_tensors
         return to_hidden * scale.to(to_hidden.dtype), (to_weight * scale).to(ctx.weight_type), None, None, None, None
@@ -76,7 +77,10 @@ def _cross_entropy(logits: Tensor, targets: Tensor, vocabulary: int) -> tuple[Te
     return loss, slope.to(logits.dtype)
 
 
-_fused = torch.compile(_cross_entropy, dynamic=False)
+@cache
+def _fused() -> Any:
+    """``_cross_entropy`` as few kernels, for a GPU."""
+    return torch.compile(_cross_entropy, dynamic=False)
 
 
 def plain_loss(hidden: Tensor, weight: Tensor, targets: Tensor, vocabulary: int) -> Tensor:

@@ -44,10 +44,8 @@ class Ranks:
         return values
 
     def any(self, flag: bool) -> bool:
-        """Whether it is so on any rank."""
-        if self.size == 1:
-            return flag
-        return bool(self.sum(torch.tensor(float(flag), device=self.device)).item())
+        """Whether it is so on any rank. Told by way of the CPUs, so no GPU is waited for."""
+        return bool(self.sum(torch.tensor(float(flag))).item())
 
     def barrier(self) -> None:
         """Wait for every rank."""
@@ -67,7 +65,9 @@ def ranks(device: str | None = None) -> Iterator[Ranks]:
     if size == 1:
         yield Ranks(0, 1, place)
         return
-    distributed.init_process_group("nccl" if kind == "cuda" else "gloo", device_id=place if kind == "cuda" else None)
+    distributed.init_process_group(
+        "cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo", device_id=place if kind == "cuda" else None
+    )
     try:
         yield Ranks(rank, size, place)
     finally:

@@ -98,5 +98,5 @@ def squared_norm(gradients: list[Tensor]) -> Tensor:
     if not gradients:
         return torch.zeros(())
     norm = torch.nn.utils.get_total_norm(gradients)
-    whole: Tensor = norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # type: ignore[operator]
+    whole: Tensor = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
     return whole.float() ** 2

@@ -39,7 +39,9 @@ class TrainState:
     """Tokens trained on, over all ranks; what learning rate and batch size follow. The loader's position differs from it where
     data was skipped."""
     skipped: list[tuple[int, int]] = field(default_factory=list)
-    """Where data was left out after a spike: from and to, as positions in the stream."""
+    """Where data is left out after a spike: from and to, as positions in the stream."""
+    validation_loss: float | None = None
+    """Mean over the validation's tokens, if it was measured after this very step: whoever measures it sets it."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Parameters (``model.NAME``, fp32) and the optimizers' state (``optimizer.NAME.KEY``): the tensors themselves.
@@ -59,6 +61,12 @@ class TrainState:
             "scaler": self.scaler.state(),
             "batch_size": self.batch_size.state(),
         }
+
+    def pass_over_skipped(self, tokens: int) -> None:
+        """Take the loader behind data that is left out, if the next ``tokens`` would touch it."""
+        for start, stop in sorted(self.skipped):
+            if self.loader.position < stop and self.loader.position + tokens > start:
+                self.loader.seek(stop)
 
     def loaded(self, numbers: dict[str, Any]) -> None:
         """Go on from these numbers and from the values that were copied into the tensors.

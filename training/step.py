@@ -44,6 +44,7 @@ def compute_gradient(state: TrainState) -> Gradient:
     ranks, model = state.ranks, state.model
     nominal = float(passes * state.loader.tokens_per_batch)
     measures = state.batch_size.measures(state.step) and passes > 1
+    state.pass_over_skipped(passes * state.loader.tokens_per_batch)
     start, waited = state.loader.position, 0.0
     total, slopes = torch.zeros(2, dtype=torch.float64, device=ranks.device), model.slopes()
     small = torch.zeros(2, dtype=torch.float64, device=ranks.device)

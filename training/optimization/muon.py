@@ -17,14 +17,15 @@ _STEPS = 5
 def orthogonalized(matrix: Tensor, steps: int = _STEPS) -> Tensor:
     """The matrix with all singular values near 1 (between about 0.7 and 1.2), in bf16."""
     a, b, c = _COEFFICIENTS
-    x = matrix.bfloat16()
+    x: Tensor = matrix.bfloat16()
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
     x = x / (x.norm() + 1e-7)
     for _ in range(steps):
         square = x @ x.T
         x = a * x + (b * square + c * square @ square) @ x
-    return x.T if tall else x
+    result: Tensor = x.T if tall else x
+    return result
 
 
 class Muon(torch.optim.Optimizer):
