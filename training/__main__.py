@@ -21,11 +21,12 @@ def main(arguments: list[str]) -> int:
     from training.parallel import ranks
     from training.recovery import RecoveryFailed
     from training.run import run
+    from training.watch.watcher import Watch
 
     try:
         with ranks() as here:
-            run(config, here)
-    except (RecoveryFailed, SaveFailed, OSError, ValueError) as error:
+            run(config, here, [Watch()])
+    except (RecoveryFailed, SaveFailed, ModuleNotFoundError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

@@ -1,4 +1,4 @@
-"""A trained model as its run left it: its config and a copy of its tokenizer lie in the run's folder, beside the checkpoints."""
+"""A trained model as its run left it: a checkpoint, and a copy of the tokenizer in the run's folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tokenizer.encode import Encoder
     from tokenizer.sentencepiece_model import SentencePieceEncoder
 
-CONFIG = "config.json"
 CHECKPOINTS = "checkpoints"
 
 
@@ -44,16 +43,16 @@ def encoder_of_run(run: Path) -> Encoder | SentencePieceEncoder:
     return encoder_of(found.read_bytes())
 
 
-def describe(state: TrainState) -> None:
-    """Write the config, vocabulary included, and the tokenizer of a training that begins into its folder."""
-    run = Path(state.config.output)
-    run.mkdir(parents=True, exist_ok=True)
-    config = state.config.model_copy(update={"model": state.model.config})
-    _replace(run / CONFIG, config.model_dump_json(indent=1).encode())
-    data = state.config.data
+def keep_tokenizer(state: TrainState) -> None:
+    """Copy the corpus's tokenizer, if it has one, into the folder of a training that begins."""
+    run, data = Path(state.config.output), state.config.data
     found = Corpus(data.corpus, cache=data.cache).tokenizer_bytes()
     if found is not None:
-        _replace(run / ("tokenizer.json" if found.lstrip()[:1] == b"{" else "tokenizer.model"), found)
+        run.mkdir(parents=True, exist_ok=True)
+        path = run / ("tokenizer.json" if found.lstrip()[:1] == b"{" else "tokenizer.model")
+        part = path.with_name(f".{path.name}.part")
+        part.write_bytes(found)
+        part.replace(path)
 
 
 def tokenizer_file(run: Path) -> Path | None:
@@ -76,21 +75,11 @@ def load(place: str | Path, device: str = "cpu") -> Trained:
         if not found:
             raise FileNotFoundError(f"{path} has no checkpoint yet")
         path = found[max(found)]
-    run = path.resolve().parent.parent
-    if not (run / CONFIG).is_file():
-        raise FileNotFoundError(f"{run / CONFIG} is not there: {place} is no run's folder, and no checkpoint in one")
-    config = TrainConfig.model_validate_json((run / CONFIG).read_bytes())
     checkpoint = files.read(path)
+    config = TrainConfig.model_validate(checkpoint.state["config"])
     model = Transformer(config.model)
-    tensors = {name.removeprefix("model."): value for name, value in checkpoint.tensors("model").items()}
+    tensors = checkpoint.tensors("model")
     if config.model.tied:
         tensors["head.weight"] = tensors["embedding.weight"]
     model.load_state_dict(tensors)
-    return Trained(model.float().to(torch.device(device)).eval(), config, run, checkpoint.step)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)
-
+    return Trained(model.float().to(torch.device(device)).eval(), config, path.resolve().parent.parent, checkpoint.step)

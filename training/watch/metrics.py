@@ -72,7 +72,9 @@ class WeightsAndBiases:
         try:
             import wandb
         except ImportError as error:
-            raise ModuleNotFoundError("watching.wandb needs Weights & Biases: pip install wandb, or leave it out") from error
+            raise ModuleNotFoundError(
+                "watching.wandb needs Weights & Biases: pip install wandb, or leave it out"
+            ) from error
         self._run: Any = wandb.init(
             project=project, name=run.name, id=identity, resume="allow", dir=str(run), config=dict(config)
         )

@@ -16,7 +16,7 @@ from training.config import TrainConfig
 from training.generate import generate
 from training.hooks import StepReport, Watcher
 from training.state import TrainState
-from training.trained import describe
+from training.trained import keep_tokenizer
 from training.watch import flops
 from training.watch.metrics import JsonLines, Sink, TensorBoard, WeightsAndBiases
 from training.watch.validation import Score, Validation
@@ -49,7 +49,7 @@ class Watch(Watcher):
                 self._say(state, f"no validation: {error}")
         if not state.ranks.first:
             return
-        describe(state)
+        keep_tokenizer(state)
         self._peak = flops.peak(state.ranks.device)
         self._sinks = _sinks(config, state.step)
         counts = flops.parameters(state.model.config)
@@ -85,7 +85,7 @@ class Watch(Watcher):
                 self._told = time.monotonic()
         if len(self._since) >= watching.every:
             self._since = []
-        if watching.validate_every is not None and report.step % watching.validate_every == 0:
+        if watching.validate_every is not None and (report.step % watching.validate_every == 0 or last):
             self._look(state)
 
     def event(self, state: TrainState, kind: str, facts: dict[str, Any]) -> None:
@@ -108,8 +108,12 @@ class Watch(Watcher):
             sink.close()
         from training.plots import write_run
 
+        if state.step == 0:
+            return
         page = write_run([Path(state.config.output)], Path(state.config.output) / "report")
-        self._say(state, f"done after {state.tokens:,} tokens; the curves are in {page}")
+        self._say(
+            state, f"{state.tokens:,} of {state.config.optimization.tokens:,} tokens done; the curves are in {page}"
+        )
 
     def _facts(self, state: TrainState, report: StepReport) -> dict[str, Any]:
         """What is logged of a step."""
@@ -168,6 +172,7 @@ class Watch(Watcher):
         if self._validation is not None:
             scores = self._validation.scores(state)
             self.score = sum(scores.values(), Score(0.0, 0, 0))
+            state.validation_loss = self.score.loss
             told = {"all": self.score, **scores}
             facts = {name: {"loss": one.loss, "bits_per_byte": one.bits_per_byte} for name, one in told.items()}
             if state.ranks.first:
@@ -175,7 +180,8 @@ class Watch(Watcher):
                 each = ", ".join(f"{name} {one.loss:.4f}" for name, one in scores.items())
                 bits = self.score.bits_per_byte
                 self._say(
-                    state, f"validation {self.score.loss:.4f}" + (f", {bits:.4f} bits a byte" if bits else "") + f"  ({each})"
+                    state,
+                    f"validation {self.score.loss:.4f}" + (f", {bits:.4f} bits a byte" if bits else "") + f"  ({each})",
                 )
         # Sharded parameters are gathered layer by layer, so then every rank must take part.
         if state.config.watching.prompts and (state.ranks.first or state.parallel.sharded):
