@@ -174,7 +174,8 @@ body {{ margin: 0; background: var(--page); color: var(--ink);
 main, footer {{ max-width: 60rem; margin: 0 auto; padding: 0 1.25rem; }}
 main {{ padding-top: 2.5rem; }} footer {{ padding: 3rem 1.25rem; color: var(--soft); font-size: .9rem; }}
 h1, h2, h3 {{ font-family: "Iowan Old Style", Palatino, Georgia, "Liberation Serif", serif; font-weight: 600; line-height: 1.2; }}
-h1 {{ font-size: 2.2rem; margin: 0 0 .5rem; overflow-wrap: anywhere; }} h2 {{ margin: 2.25rem 0 .4rem; }} h3 {{ margin: 0 0 .4rem; font-size: 1.05rem; }}
+h1 {{ font-size: 2.2rem; margin: 0 0 .5rem; overflow-wrap: anywhere; }}
+h2 {{ margin: 2.25rem 0 .4rem; }} h3 {{ margin: 0 0 .4rem; font-size: 1.05rem; }}
 .lead, figcaption {{ color: var(--soft); max-width: 46rem; margin: 0 0 1rem; }} figcaption {{ font-size: .88rem; margin: .4rem 0 0; }}
 .card {{ background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 1rem 1.1rem; margin: 0 0 1rem; }}
 .scroll {{ overflow-x: auto; }} svg {{ display: block; width: 100%; height: auto; }}

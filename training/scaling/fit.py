@@ -68,6 +68,10 @@ class Fit:
         """The loss of a model of this size after so many tokens."""
         return self._estimate(lambda values: _loss(self.form, values, parameters, tokens))
 
+    def predict_value(self, parameters: float, tokens: float) -> float:
+        """``predict`` without its interval."""
+        return _loss(self.form, self.values, parameters, tokens)
+
     def best(self, compute: float) -> Allocation:
         """The best size for a budget of FLOPs, by C = 6·N·D. Raises ValueError for a budget of 0 or less."""
         if not (compute > 0 and math.isfinite(compute)):

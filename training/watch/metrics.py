@@ -26,7 +26,7 @@ class JsonLines:
 
     def __init__(self, run: Path) -> None:
         path = run / METRICS
-        torn = path.exists() and not path.read_bytes()[-1:] in (b"\n", b"")
+        torn = path.exists() and path.read_bytes()[-1:] not in (b"\n", b"")
         self._stream = path.open("a", encoding="utf-8")
         if torn:  # the process was killed in the middle of a line
             self._stream.write("\n")
