@@ -1,33 +1,23 @@
-"""``torchrun -m training CONFIG``: what ``corpusmill train CONFIG`` does, on as many ranks as torchrun starts."""
+"""``torchrun --nproc-per-node N -m training CONFIG``: what ``corpusmill train CONFIG`` does, on N ranks."""
 
 from __future__ import annotations
 
+import os
 import sys
 
-from training.config import ConfigError, load
+from training.run import Failed, run
 
 
 def main(arguments: list[str]) -> int:
     """Train as the config at the path given says; the exit code."""
-    if len(arguments) != 1:
+    if len(arguments) != 1 or arguments[0].startswith("-"):
         sys.stderr.write("usage: torchrun --nproc-per-node N -m training CONFIG\n")
         return 2
     try:
-        config = load(arguments[0])
-    except (ConfigError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    from training.checkpoint.manager import SaveFailed
-    from training.parallel import ranks
-    from training.recovery import RecoveryFailed
-    from training.run import run
-    from training.watch.watcher import Watch
-
-    try:
-        with ranks() as here:
-            run(config, here, [Watch()])
-    except (RecoveryFailed, SaveFailed, ModuleNotFoundError, OSError, ValueError) as error:
-        sys.stderr.write(f"{error}\n")
+        run(arguments[0])
+    except Failed as error:
+        if os.environ.get("RANK", "0") == "0":
+            sys.stderr.write(f"{error}\n")
         return 1
     return 0
 

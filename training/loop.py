@@ -18,6 +18,7 @@ from training.hooks import Guard, Keeper, StepReport, Watcher
 from training.model import Transformer
 from training.optimization.growth import BatchSize
 from training.optimization.optimizers import Optimizers
+from training.optimization.schedule import learning_rate
 from training.parallel import Parallel, Ranks
 from training.precision import LossScaler, MasterWeights
 from training.state import TrainState
@@ -98,8 +99,6 @@ def train(
 
 
 def _report(state: TrainState, gradient: Gradient, seconds: float) -> StepReport:
-    from training.optimization.schedule import learning_rate
-
     return StepReport(
         step=state.step + 1,
         tokens=state.tokens + gradient.stop - gradient.start,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.attention import Plan, alibi_slopes, attend
+from training.attention import Plan, alibi_slopes, attend, make_plan
 from training.cache import Cache, Layer
 from training.config import ModelConfig
 from training.loss import head_loss
@@ -37,16 +37,15 @@ class Transformer(nn.Module):
             self.head.weight = self.embedding.weight
 
     def forward(
-        self,
-        tokens: Tensor,
-        targets: Tensor | None = None,
-        plan: Plan = Plan(),  # noqa: B008 - frozen
-        cache: Cache | None = None,
+        self, tokens: Tensor, targets: Tensor | None = None, plan: Plan | None = None, cache: Cache | None = None
     ) -> Tensor:
         """Logits (sequences, length, vocabulary) of tokens (sequences, length), or with targets their summed cross-entropy.
 
-        With a cache the tokens follow those that it holds, and the plan has as many keys more; it holds them too afterwards.
+        Without a plan attention is causal, and each sequence one document. With a cache the tokens follow those that it holds, and
+        the plan has so many keys more; the cache holds them too afterwards.
         """
+        if plan is None:
+            plan = make_plan(None, None, self.slopes(), tokens.shape[1], tokens.device)
         hidden = self.embedding(tokens).to(_compute_type(tokens.device, self.embedding.weight))
         past = cache.length if cache else 0
         turns = None

@@ -53,7 +53,7 @@ def prefix_ends(batch: Batch, documents: NDArray[np.int32] | None, seed: int) ->
         begins = [0] if documents is None else [0, *(np.flatnonzero(np.diff(documents[row])) + 1)]
         for begin, end in zip(begins, [*begins[1:], length], strict=True):
             place = batch.start + row * length + int(begin)
-            ends[row, begin:end] = begin + seed_of("prefix", seed, place) % (end - begin)
+            ends[row, begin:end] = begin + seed_of("prefix", seed, place) % int(end - begin)
     return ends
 
 

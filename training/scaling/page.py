@@ -36,7 +36,12 @@ def allocations(fit: Fit, budgets: Sequence[float]) -> Table:
         best = fit.best(budget)
         ratio = best.tokens.value / best.parameters.value
         rows.append(
-            [f"{budget:.3g}", *(_estimate(one) for one in (best.parameters, best.tokens)), f"{ratio:.1f}", _loss(best.loss)]
+            [
+                f"{budget:.3g}",
+                *(_estimate(one) for one in (best.parameters, best.tokens)),
+                f"{ratio:.1f}",
+                _loss(best.loss),
+            ]
         )
     return Table(("FLOPs", "parameters", "tokens", "tokens a parameter", "loss"), rows)
 

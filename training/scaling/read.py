@@ -35,7 +35,9 @@ def _run(run: Path) -> Row:
         raise ValueError(f"{run} has not finished: a law needs the loss at the end of the learning rate's schedule")
     loss = log[-1].get("validation_loss")
     if loss is None:
-        raise ValueError(f"{run} has no loss on held-out text: its corpus needs validation shards, and its config validate_every")
+        raise ValueError(
+            f"{run} has no loss on held-out text: its corpus needs validation shards, and its config validate_every"
+        )
     return float(start["parameters"]["multiplied"]), float(log[-1]["tokens"]), float(loss)
 
 
