@@ -133,14 +133,15 @@ def write(folder: Path, name: str, title: str, lead: str, sections: Iterable[Sec
             note = f"<figcaption>{html.escape(chart.note)}</figcaption>" if chart.note else ""
             parts.append(f'<figure class="card"><h3>{html.escape(chart.title)}</h3>{chart.svg()}{note}</figure>')
         if section.table is not None:
-            parts.append(_table(section.table))
+            parts.append(table_html(section.table))
         parts.append("</section>")
     page = folder / f"{name}.html"
     page.write_text(_PAGE.format(title=html.escape(title), lead=html.escape(lead), style=_STYLE, body="\n".join(parts)))
     return page
 
 
-def _table(table: Table) -> str:
+def table_html(table: Table) -> str:
+    """The table as an element of a page."""
     head = "".join(f"<th>{html.escape(one)}</th>" for one in table.headings)
     rows = "".join("<tr>" + "".join(f"<td>{html.escape(one)}</td>" for one in row) + "</tr>" for row in table.rows)
     return f'<div class="card scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'

@@ -54,10 +54,7 @@ class Validation:
         self._corpus = Corpus(data.corpus, "validation", cache=data.cache, cache_bytes=data.cache_bytes)
         self._limit = state.config.watching.validation_tokens
         self._bytes = token_bytes(self._corpus)
-        chosen = state.loader.stream.weights
-        self.sources = {
-            name: min(tokens, self._limit) for name, tokens in self._corpus.tokens.items() if name in chosen
-        }
+        self.sources = {name: min(tokens, self._limit) for name, tokens in self._corpus.tokens.items()}
         """Tokens of each source that are read."""
 
     def scores(self, state: TrainState) -> dict[str, Score]:
