@@ -103,7 +103,7 @@ def test_nothing_whole_is_an_error_not_a_new_beginning(tmp_path: Path) -> None:
         (tmp_path / f"step-{step:08}/state.json").write_text("{}")
     with (
         open_in(tmp_path, tell=lambda _: None) as checkpoints,
-        pytest.raises(DamagedCheckpoint, match="00000020.*00000010"),
+        pytest.raises(DamagedCheckpoint, match=r"00000020.*00000010"),
     ):
         checkpoints.newest()
 
@@ -252,7 +252,7 @@ def test_an_error_in_the_background_surfaces_and_is_not_repeated(tmp_path: Path)
         checkpoints.wait()
         assert not checkpoints.failed
         checkpoints.save(tensors(5), state(5))
-        with pytest.raises(SaveFailed, match="already there.*newest is of step 5"):
+        with pytest.raises(SaveFailed, match=r"already there.*newest is of step 5"):
             checkpoints.wait()
         assert not checkpoints.failed
         checkpoints.save(tensors(6), state(6))
