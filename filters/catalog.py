@@ -24,6 +24,9 @@ from filters import (  # noqa: F401 - importing a filter's module registers it
     quality_classifier,
     url,
 )
+from filters.datatrove import c4 as _c4  # noqa: F401
+from filters.datatrove import quality as _quality  # noqa: F401
+from filters.datatrove import repetition as _repetition  # noqa: F401
 from filters.filter import FILTERS, Filter
 
 __all__ = ["FILTERS", "conditions", "documentation", "load_plugins"]
