@@ -30,7 +30,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numba import njit
@@ -174,8 +174,8 @@ def _judge(
     """The code of each line, by the first four steps."""
     codes = np.zeros(len(starts), np.uint8)
     for k in range(len(starts)):
-        start = np.int64(starts[k])
-        stop = np.int64(stops[k])
+        start: Any = np.int64(starts[k])
+        stop: Any = np.int64(stops[k])
         cited = False
         words = length = 0
         for i in range(start, stop):

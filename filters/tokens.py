@@ -8,6 +8,8 @@ since. Tools that take their words from spaCy or NLTK see much the same, but for
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -45,9 +47,9 @@ def _tokens(points: Array, flags: Array, starts: Array, stops: Array, hashes: Ar
     made_stops = np.empty(size, np.uint32)
     made_hashes = np.empty(size, np.uint64)
     count = 0
-    i = 0
+    i: Any = 0
     for k in range(len(starts) + 1):
-        end = np.int64(starts[k]) if k < len(starts) else size
+        end: Any = np.int64(starts[k]) if k < len(starts) else size
         while i < end:
             flag = flags[points[i]]
             if flag & SPACE:
@@ -63,7 +65,7 @@ def _tokens(points: Array, flags: Array, starts: Array, stops: Array, hashes: Ar
             count += 1
         if k == len(starts):
             break
-        stop = np.int64(stops[k])
+        stop: Any = np.int64(stops[k])
         cut = _contracted(points, end, stop)
         made_starts[count] = end
         made_stops[count] = cut

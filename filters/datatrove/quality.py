@@ -18,7 +18,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numba import njit
@@ -29,8 +29,9 @@ from filters.document import Document
 from filters.filter import Filter, Rule, Signal, register, rule_when
 from filters.segment import Array
 
-PUNCTUATION: Final = "!/—”:％１〈&(、━\\【#%「」，】；+^]~“《„';’{|∶´[=-`*．（–？！：$～«〉,><》)?）。…@_.\"}►»" + "".join(
-    map(chr, (*range(9), 11, 12, *range(13, 32), *range(127, 160)))
+PUNCTUATION: Final = (
+    "!/—”:％１〈&(、━\\【#%「」，】；+^]~“《„';’{|∶´[=-`*．（–？！：$～«〉,><》)?）。…@_.\"}►»"
+    + "".join(map(chr, (*range(9), 11, 12, *range(13, 32), *range(127, 160))))
 )
 """What datatrove takes for punctuation, control characters included (``utils/text.py``); the full-width ``１`` is in it."""
 
@@ -120,7 +121,8 @@ def _count(
     points: Array, starts: Array, stops: Array, hashes: Array, flags: Array, punctuation: Array, stop_words: Array
 ) -> tuple[int, int, int, int]:
     """Words, their characters, tokens with a letter, different stop words."""
-    words = letters = alphabetic = met = 0
+    words = alphabetic = met = 0
+    letters: Any = 0
     seen = np.zeros(len(stop_words), np.bool_)
     for k in range(len(starts)):
         is_word = has_letter = False
