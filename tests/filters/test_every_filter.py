@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.catalog import FILTERS, conditions, documentation, load_plugins
-from filters.document import Document, Origin
 from filters.datatrove.quality import DatatroveQuality
 from filters.datatrove.repetition import DatatroveRepetition
+from filters.document import Document, Origin
 from filters.filter import Filter, Judge
 from filters.gopher_quality import GopherQuality
 from filters.gopher_repetition import GopherRepetition
