@@ -48,6 +48,10 @@ class Rule:
         """Whether any value in the signal's range would make the rule remove a document."""
         return any(COMPARE[self.comparison](value, self.threshold) for value in (signal.low, signal.high))
 
+    def always_fires(self, signal: Signal) -> bool:
+        """Whether every value in the signal's range makes the rule remove the document."""
+        return all(COMPARE[self.comparison](value, self.threshold) for value in (signal.low, signal.high))
+
 
 class Filter(BaseModel):
     """The base of every filter. Its fields are what a recipe may set; a threshold set to null is a rule left out.
