@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from filters import (  # noqa: F401 - importing a filter's module registers it
     c4,
+    chinese,
     code_quality,
     fineweb,
     gopher_quality,
@@ -20,9 +21,11 @@ from filters import (  # noqa: F401 - importing a filter's module registers it
     keywords,
     language,
     length,
+    line_language,
     perplexity,
     quality_classifier,
     url,
+    word_segmenter,
 )
 from filters.filter import FILTERS, Filter
 
