@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from filters import (  # noqa: F401 - importing a filter's module registers it
+    boilerplate,
     c4,
     chinese,
     code_quality,

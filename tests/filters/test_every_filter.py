@@ -46,7 +46,9 @@ MADE_WITH = {
 }
 CHINESE = """我们沿着河边一直走，直到太阳快要落山，谁也没有说话。
 磨坊后面有一条小路，知道的人不多，又窄又长满了荨麻；它通向一座花园，从前想必十分漂亮，如今墙都塌了。"""
-ENGLISH_AND_GERMAN = f"{PROSE}\n{'Wir gingen am Fluss entlang, bis die Sonne tief stand, und niemand sagte ein Wort. ' * 9}"
+ENGLISH_AND_GERMAN = (
+    f"{PROSE}\n{'Wir gingen am Fluss entlang, bis die Sonne tief stand, und niemand sagte ein Wort. ' * 9}"
+)
 
 KEPT = {
     "chinese": document(CHINESE),
@@ -57,8 +59,18 @@ KEPT = {
     "url": document(PROSE, url="https://example.org/"),
 }
 REMOVED = {
+    "boilerplate.markup": ({}, document("A <b>bold</b> word&nbsp;here.")),
+    "boilerplate.templates": ({}, document("Dear {{ first_name }}, your order ${order.id} is here.")),
+    "boilerplate.too_many_links": ({}, document("See https://example.org/a/b and www.example.org for more.")),
+    "boilerplate.too_many_phrases": (
+        {},
+        document("Your browser does not support video.\nAll rights reserved\nA line."),
+    ),
     "chinese.garbled": ({}, document(CHINESE + "鏄笉瑙勭殑" * 3)),
-    "chinese.half_width_marks": ({"min_full_width_marks": 0.5}, document(CHINESE.replace("，", ",").replace("。", "."))),
+    "chinese.half_width_marks": (
+        {"min_full_width_marks": 0.5},
+        document(CHINESE.replace("，", ",").replace("。", ".")),
+    ),
     "chinese.not_simplified": ({"max_traditional": 0.1}, document("這條路很窄，後來長滿了草。")),
     "chinese.not_traditional": ({"min_traditional": 0.9}, document(CHINESE)),
     "chinese.short_lines": ({}, document("首页，\n新闻，\n体育，\n")),
@@ -108,6 +120,7 @@ REMOVED = {
     "gopher.too_many_ellipses": ({"max_symbols_per_word": None}, document(PROSE.replace(".\n", "...\n"))),
     "gopher.too_many_symbols": ({"min_mean_word_length": None}, document("# tag " * 50)),
     "gopher.too_many_words": ({"max_words": 60}, document(PROSE)),
+    "keywords.too_much": ({"max_share": 0.1, "max_per_thousand": None}, document("Nettlespam grows here.")),
     "keywords.too_frequent": ({}, document("Nettlespam grows here.")),
     "keywords.too_many": ({"max_count": 1, "max_per_thousand": None}, document("Nettlespam and NETTLESPAM.")),
     "language.not_kept": ({}, document("Wir gingen am Fluss entlang, bis die Sonne tief stand.")),
@@ -122,6 +135,7 @@ REMOVED = {
     "quality_classifier.low_score": ({}, document("pills")),
     "word_segmenter.words_too_long": ({}, document("internationalization")),
     "url.blocked_domain": ({}, document(PROSE, url="https://www.blocked.com/")),
+    "url.blocked_soft_words": ({"soft_words": ("hot", "girls")}, document(PROSE, url="https://example.org/hot-girls")),
     "url.blocked_word": ({}, document(PROSE, url="https://example.org/casino")),
 }
 for n in range(2, 11):
@@ -154,9 +168,7 @@ def make(tmp_path_factory):
 
 
 def copy(original: Document) -> Document:
-    return document(
-        original.text, original.url, original.metadata["programming_language"], original.language
-    )
+    return document(original.text, original.url, original.metadata["programming_language"], original.language)
 
 
 @pytest.mark.parametrize("name", sorted(FILTERS))
