@@ -28,7 +28,11 @@ from filters import (  # noqa: F401 - importing a filter's module registers it
     url,
     word_segmenter,
 )
+from filters.datatrove import c4 as _c4  # noqa: F401
+from filters.datatrove import quality as _quality  # noqa: F401
+from filters.datatrove import repetition as _repetition  # noqa: F401
 from filters.filter import FILTERS, Filter
+from filters.heuristics import data_juicer, madlad, nemo, redpajama, refinedweb, token_repetition  # noqa: F401
 
 __all__ = ["FILTERS", "conditions", "documentation", "load_plugins"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from filters import han_words, segment
+from filters import han_words, segment, tokens
 from filters.segment import Segments, Spans
 
 
@@ -49,6 +49,7 @@ class Document:
     _codepoints: NDArray[np.uint32] | None = field(default=None, repr=False, compare=False)
     _words: Segments | None = field(default=None, repr=False, compare=False)
     _folded: Segments | None = field(default=None, repr=False, compare=False)
+    _tokens: Segments | None = field(default=None, repr=False, compare=False)
     _lines: Segments | None = field(default=None, repr=False, compare=False)
     _paragraphs: Segments | None = field(default=None, repr=False, compare=False)
     _sentences: Spans | None = field(default=None, repr=False, compare=False)
@@ -87,6 +88,13 @@ class Document:
         return self._folded
 
     @property
+    def tokens(self) -> Segments:
+        """The words and the punctuation between them, as ``filters.tokens`` defines them."""
+        if self._tokens is None:
+            self._tokens = tokens.tokens(self.codepoints, self.words)
+        return self._tokens
+
+    @property
     def lines(self) -> Segments:
         """Lines between newlines, stripped of white space; empty ones are left out."""
         if self._lines is None:
@@ -115,4 +123,5 @@ class Document:
 
     def forget_views(self) -> None:
         """Free the cached views (they take some ten times the memory of the text)."""
-        self._codepoints = self._words = self._folded = self._lines = self._paragraphs = self._sentences = None
+        self._codepoints = self._words = self._folded = self._tokens = None
+        self._lines = self._paragraphs = self._sentences = None
