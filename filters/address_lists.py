@@ -59,10 +59,7 @@ def split(url: str) -> tuple[str, str]:
         rest = rest.partition(mark)[0]
     host, slash, path = rest.partition("/")
     host = host.rpartition("@")[2]
-    if host.startswith("["):
-        host = host.partition("]")[0] + "]"
-    else:
-        host = host.partition(":")[0]
+    host = host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
     return normal_host(host), (slash + path).lower().rstrip("/")
 
 

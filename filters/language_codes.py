@@ -12,8 +12,8 @@ from typing import Final
 
 _PREFIX: Final = "__label__"
 
-# ISO 639-3 by ISO 639-1 (all 183 languages of ISO 639-1, and sh, which it has withdrawn), and after them the individual languages that models name in
-# place of a macrolanguage, each the largest or the standard one.
+# ISO 639-3 by ISO 639-1 (all 183 languages of ISO 639-1, and sh, which it has withdrawn), and after them the individual languages
+# that models name in place of a macrolanguage, each the largest or the standard one.
 _SHORT: Final = """
 aa:aar ab:abk ae:ave af:afr ak:aka am:amh an:arg ar:ara as:asm av:ava ay:aym az:aze ba:bak be:bel bg:bul bi:bis bm:bam
 bn:ben bo:bod br:bre bs:bos ca:cat ce:che ch:cha co:cos cr:cre cs:ces cu:chu cv:chv cy:cym da:dan de:deu dv:div dz:dzo
