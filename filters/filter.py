@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from filters.document import Document
 
@@ -67,6 +67,11 @@ class Filter(BaseModel):
     """The name in recipes; the signals are called ``<prefix>.<what is measured>``."""
     signals: ClassVar[tuple[Signal, ...]]
 
+    languages: tuple[str, ...] = Field(
+        (),
+        description="only documents in these languages (found by `language` before) are measured and judged; none: all",
+    )
+
     def prepare(self) -> None:
         """Load what ``measure`` needs (models, lists); called once per process before the first document.
 
@@ -98,7 +103,12 @@ class Judge:
         self._rules = filter_.rules()
 
     def __call__(self, document: Document) -> None:
-        """Clean, measure and judge: fills the document's signals and, where a rule fires, ``removed_by``."""
+        """Clean, measure and judge: fills the document's signals and, where a rule fires, ``removed_by``.
+
+        A document in none of the filter's languages is left alone.
+        """
+        if self._filter.languages and document.language not in self._filter.languages:
+            return
         self._filter.clean(document)
         document.signals.update(self._filter.measure(document))
         for rule in self._rules:

@@ -113,12 +113,20 @@ def paragraphs(points: Array) -> Segments:
 def sentences(points: Array) -> Spans:
     """The sentences of a text given as code points.
 
-    A sentence ends at a newline; after ``。！？；`` and their kin with the quotes that close there; and after ``.``,
-    ``!``, ``?``, ``…`` and other scripts' marks with the closing quotes, where white space follows, unless the next
-    letter is lower case or the mark is a full stop after a single capital (an initial) or a known abbreviation.
+    A sentence ends at a newline; after ``。！？；`` and after the marks of other scripts that need no space behind them (danda,
+    ``؟ ۔``, Ethiopic, Burmese, Khmer, Tibetan) with the quotes that close there; and after ``.``, ``!``, ``?``, ``…`` and the
+    other marks that Unicode calls Sentence_Terminal with the closing quotes, where white space follows, unless the next
+    letter is lower case or the mark is a full stop after a single capital (an initial) or a known abbreviation. Thai and Lao
+    have no such mark: their sentences are lines.
     Sentences are stripped; a stretch without any letter or digit belongs to no sentence.
     """
     return Spans(*_sentences(points, characters.flags(), _abbreviations()))
+
+
+def hashes(points: Array, starts: Array, stops: Array) -> Array:
+    """A 64-bit hash of each segment as it is written: uint64, one a segment."""
+    found: Array = _hashes(points, starts, stops)
+    return found
 
 
 def folded_hashes(points: Array, found: Segments) -> Array:
@@ -176,6 +184,14 @@ def _hash(points: Array, start: int, stop: int) -> np.uint64:
     if (stop - start) % 2:
         running = mix(running, np.uint64(points[stop - 1]))
     return running
+
+
+@njit(cache=True)
+def _hashes(points: Array, starts: Array, stops: Array) -> Array:
+    made = np.empty(len(starts), np.uint64)
+    for k in range(len(starts)):
+        made[k] = _hash(points, starts[k], stops[k])
+    return made
 
 
 @njit(cache=True)
