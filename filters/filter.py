@@ -66,6 +66,10 @@ class Filter(BaseModel):
     name: ClassVar[str]
     """The name in recipes; the signals are called ``<prefix>.<what is measured>``."""
     signals: ClassVar[tuple[Signal, ...]]
+    model_kind: ClassVar[str] = ""
+    """The kind of trained model that it reads, as the recipe's section ``models`` calls it."""
+    hints: ClassVar[tuple[str, ...]] = ()
+    """Settings that ``measure`` reads only to save work: another value hardly changes what it finds."""
 
     languages: tuple[str, ...] = Field(
         (),
@@ -92,6 +96,15 @@ class Filter(BaseModel):
     def files(self) -> tuple[str, ...]:
         """Paths of the models and lists it reads: they count as part of the recipe, and ``check`` looks for them."""
         return ()
+
+    def reads_model(self) -> str | None:
+        """What a recipe gives as its trained model: a path, or a name of the section ``models``; None without one."""
+        return None
+
+    def with_models(self, places: Mapping[str, str]) -> Filter:
+        """A copy that reads its model from the path that ``places`` has for it, if it has one."""
+        del places
+        return self
 
 
 class Judge:

@@ -22,6 +22,7 @@ from pipeline import http_files, plan, pulse, tables
 from pipeline.dedup import benchmarks, key_table, keys, store
 from pipeline.layout import Layout
 from pipeline.links import Listed, open_list
+from pipeline.models.at_hand import at_hand
 from pipeline.plan import document_number
 from pipeline.recipe import Recipe
 from pipeline.sources.crawl.selection import NOT_LISTED, Pages
@@ -107,22 +108,23 @@ class Prepare(Stage):
                 continue
             batches = (
                 items
-                | f"splits of {source.name}" >> beam.Filter(_is_of, source.name)
+                | f"splits of {source.name}" >> beam.Filter(is_of, source.name)
                 | f"{source.name}: read and extract"
-                >> beam.ParDo(_Read(self.recipe, source, self.layout)).with_output_types(Batch)
+                >> beam.ParDo(Read(self.recipe, source, self.layout)).with_output_types(Batch)
             )
-            for index, filter_ in enumerate(self.recipe.chain(source)):
+            for index, filter_ in enumerate(self.recipe.chain_at_work(source, self.layout)):
                 step = f"{source.name}: {index + 1} {filter_.name}"
                 batches |= step >> beam.ParDo(_Filter(filter_, self.recipe.measure_removed)).with_output_types(Batch)
             written.append(batches | f"{source.name}: write" >> beam.ParDo(_Write(self.recipe, source, self.layout)))
         return written | "all sources" >> beam.Flatten() | Commit(self.name, self.layout)
 
 
-def _is_of(item: Item, source: str) -> bool:
+def is_of(item: Item, source: str) -> bool:
+    """Whether an item is a split of the source."""
     return item.splits[0].source == source
 
 
-class _Read(beam.DoFn):
+class Read(beam.DoFn):
     """Reads the records of a split and makes their texts, in bounded batches."""
 
     def __init__(self, recipe: Recipe, source: Source, layout: Layout) -> None:
@@ -233,7 +235,7 @@ def valid(text: str) -> str:
 @functools.cache
 def judge(filter_: Filter) -> Judge:
     """The prepared filter, once a process: its models are loaded the first time."""
-    return Judge(filter_)
+    return Judge(at_hand(filter_))
 
 
 class _Filter(beam.DoFn):
