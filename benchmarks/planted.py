@@ -74,8 +74,10 @@ class Corpus:
                     right.append(order[starts + b])
         first, second = np.concatenate(left), np.concatenate(right)
         first, second = np.minimum(first, second), np.maximum(first, second)
-        return first, second, _similarities(
-            family[first], variant[first], variant[second], self.seed, self.shortest, _zipf()
+        return (
+            first,
+            second,
+            _similarities(family[first], variant[first], variant[second], self.seed, self.shortest, _zipf()),
         )
 
     def texts(self, start: int, stop: int) -> pa.Array:

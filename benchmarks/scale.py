@@ -42,7 +42,7 @@ RECIPE = """\
 name: scale
 sources: [{{name: made, kind: parquet, id: id, url: null, paths: ["{folder}/*.parquet"], filters: false}}]
 tokenizer: {{vocab_size: 8000, sample: 8MB}}
-limits: {{memory: {memory}}}
+limits: {{memory: {memory}, record_seconds: 3600}}
 alarms: {{action: warn}}
 """
 
@@ -80,8 +80,14 @@ class Meter:
         peaks = _peaks()
         self.costs.append(
             Cost(
-                stage.name, items, after[0] - before[0], after[1] - before[1], *peaks, (size_now - size) / 1e6, count_now - count
-            )  # fmt: skip
+                stage.name,
+                items,
+                after[0] - before[0],
+                after[1] - before[1],
+                *peaks,
+                (size_now - size) / 1e6,
+                count_now - count,
+            )
         )
 
     def done(self, item: Item) -> None:
@@ -163,13 +169,14 @@ def main() -> None:
     fewer = 0
     for documents in options.documents:
         costs = measured(documents, options.work)
-        print(f"{'stage':<22}{'items':>6}{'worker s':>10}{'super s':>9}{'µs more':>9}{'worker MB':>11}{'super MB':>10}{'MB':>9}{'files':>7}")  # fmt: skip
+        names = ("items", "worker s", "super s", "µs more", "worker MB", "super MB", "MB", "files")
+        print(f"{'stage':<22}" + "".join(f"{name:>11}" for name in names))
         for cost in costs:
             last = before.get(cost.stage)
             more = 1e6 * (cost.worker_cpu - last.worker_cpu) / (documents - fewer) if last else float("nan")
             print(
-                f"{cost.stage:<22}{cost.items:>6}{cost.worker_cpu:>10.1f}{cost.supervisor_cpu:>9.1f}{more:>9.0f}"
-                f"{cost.worker_peak:>11.0f}{cost.supervisor_peak:>10.0f}{cost.written:>9.1f}{cost.files:>7}"
+                f"{cost.stage:<22}{cost.items:>11}{cost.worker_cpu:>11.1f}{cost.supervisor_cpu:>11.1f}{more:>11.0f}"
+                f"{cost.worker_peak:>11.0f}{cost.supervisor_peak:>11.0f}{cost.written:>11.1f}{cost.files:>11}"
             )
         print(json.dumps({"documents": documents, "costs": [asdict(cost) for cost in costs]}), flush=True)
         before, fewer = {cost.stage: cost for cost in costs}, documents
