@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import io
+import json
 import os
 import random
 import subprocess
@@ -16,13 +18,14 @@ import local_stores
 import pytest
 from flaky_proxy import Fault, Flaky
 from small_run import Quiet, prose
+from web_archives import response
 
 from pipeline import files, recipe_file, verify
-from pipeline.layout import Layout
 from pipeline.run import run
 from pipeline.runners.direct import DirectRunner
 from pipeline.stores import opening, store
 
+ROOT = Path(__file__).resolve().parents[2]
 STORES = {"s3": local_stores.s3, "gs": local_stores.gcs}
 
 
@@ -54,13 +57,38 @@ def names(root: str) -> list[str]:
 
 
 def test_find_agrees_with_the_disk(root: str, tmp_path: Path) -> None:
-    tree = ["a.txt", "b.gz", "x/a.txt", "x/y/a.txt", "x/.hidden", "x1/a.txt", "数据/café.txt", "with space/a b+c%.txt", "empty"]
+    tree = [
+        "a.txt",
+        "b.gz",
+        "x/a.txt",
+        "x/y/a.txt",
+        "x/.hidden",
+        "x1/a.txt",
+        "数据/café.txt",
+        "with space/a b+c%.txt",
+        "empty",
+    ]
     for top in (root, str(tmp_path)):
         for name in tree:
             files.write_text(f"{top}/{name}", "" if name == "empty" else name)
-    for pattern in ("*.txt", "**", "x", "x/", "x/**/*.txt", "*/a.txt", "x*", "数据/*", "with space/*", "nothing", "empty", "?/a.txt"):
+    for pattern in (
+        "*.txt",
+        "**",
+        "x",
+        "x/",
+        "x/**/*.txt",
+        "*/a.txt",
+        "x*",
+        "数据/*",
+        "with space/*",
+        "nothing",
+        "empty",
+        "?/a.txt",
+    ):
         found = [(one.path.removeprefix(root), one.size) for one in files.find(f"{root}/{pattern}")]
-        assert found == [(one.path.removeprefix(str(tmp_path)), one.size) for one in files.find(f"{tmp_path}/{pattern}")]
+        assert found == [
+            (one.path.removeprefix(str(tmp_path)), one.size) for one in files.find(f"{tmp_path}/{pattern}")
+        ]
     assert files.exists(f"{root}/x") and files.exists(f"{root}/a.txt") and not files.exists(f"{root}/a")
     assert (files.size_of(f"{root}/a.txt"), files.size_of(f"{root}/empty"), files.size_of(f"{root}/a")) == (5, 0, None)
     files.remove(f"{root}/x")
@@ -84,7 +112,11 @@ def test_an_object_appears_whole_or_not_at_all(root: str, proxy: Flaky) -> None:
         with files.replacing(f"{root}/file") as written:
             written.stream.write(data)
             assert files.size_of(f"{root}/file") in ([None] if size == 0 else [0, 1]), "it appears when it is whole"
-        assert files.sha256_of(f"{root}/file") == (size, hashlib.sha256(data).hexdigest()) == (written.bytes, written.sha256)
+        assert (
+            files.sha256_of(f"{root}/file")
+            == (size, hashlib.sha256(data).hexdigest())
+            == (written.bytes, written.sha256)
+        )
     with contextlib.suppress(KeyError), files.replacing(f"{root}/file") as written:
         written.stream.write(b"half")
         raise KeyError
@@ -170,28 +202,95 @@ def test_what_is_not_there_or_not_allowed(root: str, proxy: Flaky) -> None:
 
 
 def run_into(out: str, given: str) -> dict[str, str]:
-    """Run a recipe over that input into that folder; the digest of every file it left."""
+    """Run a recipe over that input into that folder, look it over, and return the digest of every file."""
     recipe = recipe_file.loads(
         f"sources: [{{name: docs, kind: jsonl, id: id, paths: ['{given}/*.jsonl.gz'], filters: plain}}, "
-        f"{{name: web, kind: warc, paths: ['{given}/web/*.warc.gz'], filters: plain}}]\n"
-        "filters: {plain: [gopher_repetition: {}]}\ntokenizer: {vocab_size: 400}\nlimits: {split: 64KiB}\nalarms: {action: warn}\n"
+        f"{{name: web, kind: warc, paths: ['{given}/web/**'], filters: plain}}]\n"
+        "filters: {plain: [gopher_repetition]}\npii: {entities: [email]}\ntokenizer: {vocab_size: 400}\n"
+        "limits: {split: 64KiB}\nalarms: {action: warn}\n"
     )
     made = run(recipe, out, DirectRunner(), Quiet())
-    layout = Layout.of(out)
-    assert [one.path.removeprefix(out + "/") for one in files.find(f"{out}/**")] == sorted(
-        [one["path"] for one in made["files"]] + ["manifest.json", "recipe.yaml"]
-    )
-    assert not list(verify.problems(layout, made))
-    return {one["path"]: files.sha256_of(layout.path(one["path"]))[1] for one in made["files"] if one["kind"] != "report"}
+    left = {one.path.removeprefix(out + "/") for one in files.find(f"{out}/**")}
+    assert left == {one["path"] for one in made["files"]} | {"manifest.json", "recipe.yaml"}, "nothing half written"
+    assert list(verify.differences(out)) == []
+    assert made["sources"]["web"]["kept"] > 0
+    return {one["path"]: one["sha256"] for one in made["files"] if one["kind"] != "report"}
+
+
+def fill_input(given: str) -> None:
+    """Made prose, some of it twice, and web pages."""
+    rows = ({"id": str(n), "text": prose(n % 35), "url": f"http://a/{n}", "date": ""} for n in range(40))
+    files_ = {
+        "a.jsonl.gz": gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode(), mtime=0),
+        "web/pages.warc.gz": b"".join(
+            gzip.compress(response(f"http://b/{n}", f"<p>{prose(100 + n)}</p>".encode()), mtime=0) for n in range(200)
+        ),
+    }
+    for name, data in files_.items():
+        with files.replacing(f"{given}/{name}") as written:
+            written.stream.write(data)
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A little input: made prose, and pages as the demo makes them."""
-    import gzip
-    import json
+def on_the_disk(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("disk")
+    fill_input(f"{folder}/input")
+    return run_into(f"{folder}/out", f"{folder}/input")
 
-    folder = tmp_path_factory.mktemp("input")
-    with gzip.open(folder / "a.jsonl.gz", "wt") as out:
-        out.writelines(json.dumps({"id": str(n), "text": prose(n % 35), "url": f"http://a/{n}", "date": ""}) + "\n" for n in range(40))
-    return folder
+
+def test_a_recipe_from_and_into_a_store_gives_the_same_bytes(
+    root: str, proxy: Flaky, on_the_disk: dict[str, str]
+) -> None:
+    fill_input(f"{root}/input")
+    draw = random.Random(3)
+    proxy.faults = lambda _method, _path: "503" if draw.random() < 0.02 else None
+    assert run_into(f"{root}/out", f"{root}/input") == on_the_disk
+    assert not [one for one in proxy.seen if "copy" in one[1].lower() or "rewrite" in one[1].lower()]
+
+
+def test_fresh_deletes_a_run_in_a_store(root: str) -> None:
+    files.write_text(f"{root}/in.jsonl", json.dumps({"id": "1", "text": prose(1)}) + "\n")
+    recipe = recipe_file.loads(
+        f"sources: [{{name: docs, kind: jsonl, id: id, paths: ['{root}/in.jsonl'], filters: false}}]\n"
+        "dedup: false\npii: false\ntokenizer: false\n"
+    )
+    run(recipe, f"{root}/out", DirectRunner(), Quiet())
+    files.write_text(f"{root}/out/documents/docs/stale.parquet", "")
+    files.write_text(f"{root}/out/notes.txt", "mine")
+    run(recipe, f"{root}/out", DirectRunner(), Quiet(), fresh=True)
+    left = [one.path.removeprefix(f"{root}/out/") for one in files.find(f"{root}/out/**")]
+    assert "documents/docs/stale.parquet" not in left and "notes.txt" in left
+
+
+NO_CREDENTIALS = """
+import sys
+from pipeline import files
+try:
+    files.find(sys.argv[1])
+except OSError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(("path", "told"), [("s3://corpora/x", "aws configure"), ("gs://corpora/x", "gcloud auth")])
+def test_without_credentials(path: str, told: str, tmp_path: Path) -> None:
+    """A process that has none, as a machine that nobody has logged in on."""
+    with STORES[path[:2]]() as proxy:
+        proxy.faults = lambda _method, _path: "401"
+        bare = {
+            name: value for name, value in os.environ.items() if not name.startswith(("AWS_ACC", "AWS_SEC", "GOOGLE"))
+        }
+        bare |= {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true", "NO_GCE_CHECK": "true"}
+        done = subprocess.run(
+            [sys.executable, "-c", NO_CREDENTIALS, path], env=bare, cwd=ROOT, capture_output=True, text=True, check=True
+        )
+    assert f"no credentials for {path[:5]} were found" in done.stdout
+    assert told in done.stdout
+
+
+@pytest.mark.parametrize(("path", "extra"), [("s3://b/x", "aws"), ("gs://b/x", "gcp")])
+def test_without_the_library(path: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    monkeypatch.setitem(sys.modules, "google.cloud.storage", None)
+    with pytest.raises(OSError, match=rf"pip install 'corpusmill\[{extra}\]'"):
+        files.find(path)
