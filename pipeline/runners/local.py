@@ -24,6 +24,7 @@ from typing import Any
 from pipeline import files, pulse
 from pipeline.layout import Layout
 from pipeline.runners.runner import Failed, StageFailed, Watcher
+from pipeline.runners.worker import end_with
 from pipeline.stage import Item, Stage, committed
 
 TICK = 0.2
@@ -209,7 +210,7 @@ def _work(connection: Connection, slots: Any, supervisor: int) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
     logging.basicConfig(level=logging.ERROR, force=True)
-    threading.Thread(target=_end_with, args=(supervisor,), daemon=True).start()
+    threading.Thread(target=end_with, args=(supervisor,), daemon=True).start()
     pulse.share(slots)
     while True:
         try:
@@ -226,10 +227,3 @@ def _work(connection: Connection, slots: Any, supervisor: int) -> None:
             connection.send((f"{type(error).__name__}: {error}", traceback.format_exc()))
         else:
             connection.send(None)
-
-
-def _end_with(supervisor: int) -> None:
-    """Exit soon after the supervisor is gone, also when it was killed."""
-    while os.getppid() == supervisor:
-        time.sleep(0.5)
-    os._exit(1)
