@@ -47,12 +47,15 @@ def gcs() -> Iterator[Flaky]:
     server = create_server("127.0.0.1", 0, in_memory=True)
     server.start()
     try:
-        with in_front_of(server._api._httpd.server_address[1]) as proxy:
-            with _in({"STORAGE_EMULATOR_HOST": proxy.url, "NO_GCE_CHECK": "true", "GOOGLE_CLOUD_PROJECT": "test"}):
-                storage.Client.create_anonymous_client().create_bucket(BUCKET)
-                yield proxy
+        with in_front_of(server._api._httpd.server_address[1]) as proxy, _in(_emulated(proxy.url)):
+            storage.Client.create_anonymous_client().create_bucket(BUCKET)
+            yield proxy
     finally:
         server.stop()
+
+
+def _emulated(url: str) -> dict[str, str]:
+    return {"STORAGE_EMULATOR_HOST": url, "NO_GCE_CHECK": "true", "GOOGLE_CLOUD_PROJECT": "test"}
 
 
 @contextmanager

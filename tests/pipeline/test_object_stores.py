@@ -11,7 +11,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import local_stores
@@ -21,8 +21,10 @@ from small_run import Quiet, prose
 from web_archives import response
 
 from pipeline import files, recipe_file, verify
+from pipeline.recipe import Recipe
 from pipeline.run import run
 from pipeline.runners.direct import DirectRunner
+from pipeline.runners.runner import Runner
 from pipeline.stores import opening, store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -201,7 +203,12 @@ def test_what_is_not_there_or_not_allowed(root: str, proxy: Flaky) -> None:
     assert files.size_of(f"{root}/file") == 10
 
 
-def run_into(out: str, given: str) -> dict[str, str]:
+def run_into(
+    out: str,
+    given: str,
+    runner: Callable[[Recipe, str], Runner] = lambda _recipe, _out: DirectRunner(),
+    display: Quiet | None = None,
+) -> dict[str, str]:
     """Run a recipe over that input into that folder, look it over, and return the digest of every file."""
     recipe = recipe_file.loads(
         f"sources: [{{name: docs, kind: jsonl, id: id, paths: ['{given}/*.jsonl.gz'], filters: plain}}, "
@@ -209,7 +216,7 @@ def run_into(out: str, given: str) -> dict[str, str]:
         "filters: {plain: [gopher_repetition]}\npii: {entities: [email]}\ntokenizer: {vocab_size: 400}\n"
         "limits: {split: 64KiB}\nalarms: {action: warn}\n"
     )
-    made = run(recipe, out, DirectRunner(), Quiet())
+    made = run(recipe, out, runner(recipe, out), display or Quiet())
     left = {one.path.removeprefix(out + "/") for one in files.find(f"{out}/**")}
     assert left == {one["path"] for one in made["files"]} | {"manifest.json", "recipe.yaml"}, "nothing half written"
     assert list(verify.differences(out)) == []
