@@ -15,7 +15,7 @@ from pipeline import files
 from pipeline.commands.common import Inputs, RecipePath, console, fail, load_recipe, refuse
 
 if TYPE_CHECKING:
-    from pipeline.recipe import Limits
+    from pipeline.recipe import Limits, Recipe
     from pipeline.runners.runner import Runner
 
 
@@ -63,6 +63,21 @@ def run(
             "--prism-location", metavar="PATH", help="prism: the program; else it is looked for, or built by Go."
         ),
     ] = None,
+    project: Annotated[
+        str | None,
+        typer.Option(metavar="PROJECT", envvar="GOOGLE_CLOUD_PROJECT", help="dataflow: who pays for the jobs."),
+    ] = None,
+    region: Annotated[str | None, typer.Option(metavar="REGION", help="dataflow: for example us-central1.")] = None,
+    worker_image: Annotated[
+        str | None,
+        typer.Option(
+            "--worker-image", metavar="IMAGE", help="dataflow: the container image made by deploy/Dockerfile."
+        ),
+    ] = None,
+    temp_location: Annotated[
+        str | None,
+        typer.Option("--temp-location", metavar="GS_PATH", help="dataflow: where jobs are staged; else inside OUT."),
+    ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Delete what an earlier run left in OUT and start over.")
     ] = False,
@@ -76,12 +91,13 @@ def run(
 
     On a cluster: [bold]corpusmill run recipe.yaml --output hdfs://namenode/out --runner flink --master jobmanager:8081 --
     --environment_type=DOCKER --environment_config=registry/corpusmill:1[/]
+
+    On Dataflow: [bold]corpusmill run gs://bucket/recipe.yaml --output gs://bucket/out --runner dataflow --project my-project
+    --region us-central1 --worker-image us-docker.pkg.dev/my-project/mill/corpusmill:1 --workers 100[/]
     """
     from pipeline.display import RichDisplay, funnel
     from pipeline.layout import Layout
 
-    if runner is RunnerName.dataflow:
-        fail("--runner dataflow is not there yet; docs/runners.md says what is.")
     if runner is RunnerName.local and beam_options:
         fail("Beam options are for the other runners; the local one takes --workers.")
     if (master or job_server_jar) and runner not in (RunnerName.flink, RunnerName.spark):
@@ -100,7 +116,12 @@ def run(
         refuse(recipe, loaded)
         where = Where(workers, master, job_server_jar, prism_location)
         try:
-            chosen = _runner(runner, loaded.limits, where, beam_options or [])
+            if runner is RunnerName.dataflow:
+                chosen = _dataflow(
+                    loaded, folder, project, region, worker_image, temp_location, workers, beam_options or []
+                )
+            else:
+                chosen = _runner(runner, loaded.limits, where, beam_options or [])
         except EngineMissing as error:
             fail(str(error))
     try:
@@ -140,6 +161,28 @@ def _runner(name: RunnerName, limits: Limits, where: Where, options: Sequence[st
 
     warm_up()
     return LocalRunner(where.workers or len(os.sched_getaffinity(0)), limits.record_seconds, limits.attempts)
+
+
+def _dataflow(
+    recipe: Recipe,
+    out: str,
+    project: str | None,
+    region: str | None,
+    image: str | None,
+    temp: str | None,
+    workers: int | None,
+    options: Sequence[str],
+) -> Runner:
+    """The runner that submits to Dataflow; exits where something is not said."""
+    from pipeline.runners.dataflow import HELP, Place, dataflow
+
+    if not (project and region and image):
+        said = {"--project": project, "--region": region, "--worker-image": image}
+        fail(
+            f"--runner dataflow needs {', '.join(name for name, value in said.items() if not value)}; for example: {HELP}"
+        )
+    place = Place(project=project, region=region, image=image, temp=temp, workers=workers)
+    return dataflow(recipe, out, place, options)
 
 
 def check(recipe: RecipePath, input: Inputs = None) -> None:

@@ -8,6 +8,7 @@ record that stops its worker ``limits.attempts`` times is left out from then on 
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import multiprocessing
 import os
@@ -220,6 +221,8 @@ def _work(connection: Connection, slots: Any, supervisor: int) -> None:
         if order is None:
             return
         stage, item = order
+        gc.collect()
+        gc.freeze()  # libraries and models stay: whoever looks through them for garbage at every turn pays a tenth of all time
         try:
             run_pipeline(stage, [item])
         except Exception as error:  # noqa: BLE001 - the supervisor decides what to do, and says what happened
