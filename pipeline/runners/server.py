@@ -41,6 +41,7 @@ class JobServer:
                 stderr=subprocess.STDOUT,
                 env=environment,
                 cwd=self.folder,
+                start_new_session=True,  # Ctrl-C must not reach it before the job is cancelled
             )
         deadline = time.monotonic() + PATIENCE
         while not _listens(self.port):
