@@ -72,7 +72,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         try:
             with self._lock:
                 self._workers[request.worker_id] = self._start(request)
-        except OSError:
+        except (OSError, EOFError):
             return beam_fn_api_pb2.StartWorkerResponse(error=traceback.format_exc())
         return beam_fn_api_pb2.StartWorkerResponse()
 
