@@ -141,7 +141,8 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
                 del self._workers[name]
                 self._let_go(one)
                 if code != 0:
-                    self._deaths.append(Death(self._cause(one, code), *here))
+                    if not one.again or here[0] != pulse.NOTHING:  # one that nobody needed may end as it likes
+                        self._deaths.append(Death(self._cause(one, code), *here))
                     self._replace(name, one)
             elif here[0] == pulse.NOTHING or here != one.seen:
                 one.seen, one.since = here, now
