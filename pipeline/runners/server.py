@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -57,14 +58,14 @@ class JobServer:
         return self._process is not None and self._process.poll() is None
 
     def close(self) -> None:
-        """End the process. Its log stays where it is, for whoever wants to know."""
-        if self._process is None:
-            return
-        assert self._process.stdin
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
-        self._process.wait()
-        self._process = None
+        """End the process and delete its folder."""
+        if self._process is not None:
+            assert self._process.stdin
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+            self._process.wait()
+            self._process = None
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def free_port() -> int:

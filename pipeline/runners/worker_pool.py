@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import shutil
 import signal
 import tempfile
 import threading
@@ -29,8 +30,9 @@ TICK = 0.2
 """Seconds between looks at the workers."""
 AGAIN = 2
 """How often a worker that died is started again."""
-PRELOADED = ["apache_beam.runners.worker.sdk_worker_main", "pipeline.run"]
-"""Imported once, in the process that all workers are forked from: engines ask for new workers with every job."""
+PRELOADED = ["pipeline.command", "apache_beam.runners.worker.sdk_worker_main", "pipeline.run"]
+"""Imported once, in the process that all workers are forked from: engines ask for new workers with every job. The first sets up
+logging before Beam does."""
 GRACE = 5
 """Seconds a worker has to end when its engine no longer needs it."""
 
@@ -111,6 +113,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
             process.terminate()
         for process in processes:
             _end(process)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _start(self, request: Any) -> _Worker:
         slots = self._context.RawArray("q", pulse.SLOTS)
