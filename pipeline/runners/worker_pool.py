@@ -30,7 +30,7 @@ TICK = 0.2
 """Seconds between looks at the workers."""
 AGAIN = 2
 """How often a worker that died is started again."""
-PRELOADED = ["pipeline.command", "apache_beam.runners.worker.sdk_worker_main", "pipeline.run"]
+PRELOADED = ["pipeline.runners.worker", "apache_beam.runners.worker.sdk_worker_main", "pipeline.run"]
 """Imported once, in the process that all workers are forked from: engines ask for new workers with every job. The first sets up
 logging before Beam does."""
 GRACE = 5
