@@ -15,6 +15,7 @@ from filters import (  # noqa: F401 - importing a filter's module registers it
     boilerplate,
     c4,
     chinese,
+    chinese_script,
     code_quality,
     fineweb,
     gopher_quality,
