@@ -35,7 +35,7 @@ from filters.datatrove import repetition as _repetition  # noqa: F401
 from filters.filter import FILTERS, Filter
 from filters.heuristics import data_juicer, madlad, nemo, redpajama, refinedweb, token_repetition  # noqa: F401
 
-__all__ = ["FILTERS", "conditions", "documentation", "load_plugins"]
+__all__ = ["FILTERS", "conditions", "documentation", "load_plugins", "settings_of"]
 
 
 def load_plugins(modules: Sequence[str]) -> None:
@@ -102,6 +102,16 @@ def conditions(filter_class: type[Filter]) -> list[tuple[str, str]]:
         (rule.reason, f"`{rule.signal}` {rule.comparison} {_threshold(names, rule.threshold)}".replace("<", "&lt;"))
         for rule in filter_.rules()
     ]
+
+
+def settings_of(filter_: Filter) -> dict[str, str]:
+    """The setting that holds the threshold of each rule in force, by reason; rules without such a setting are left out."""
+    found: dict[str, str] = {}
+    for name, field in type(filter_).model_fields.items():
+        if field.annotation in (float | None, int | None) and getattr(filter_, name) is not None:
+            without = {rule.reason for rule in filter_.model_copy(update={name: None}).rules()}
+            found |= {rule.reason: name for rule in filter_.rules() if rule.reason not in without}
+    return found
 
 
 def _threshold(names: dict[float, str], value: float) -> str:

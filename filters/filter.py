@@ -48,6 +48,10 @@ class Rule:
         """Whether any value in the signal's range would make the rule remove a document."""
         return any(COMPARE[self.comparison](value, self.threshold) for value in (signal.low, signal.high))
 
+    def always_fires(self, signal: Signal) -> bool:
+        """Whether every value in the signal's range makes the rule remove the document."""
+        return all(COMPARE[self.comparison](value, self.threshold) for value in (signal.low, signal.high))
+
 
 class Filter(BaseModel):
     """The base of every filter. Its fields are what a recipe may set; a threshold set to null is a rule left out.
@@ -62,6 +66,10 @@ class Filter(BaseModel):
     name: ClassVar[str]
     """The name in recipes; the signals are called ``<prefix>.<what is measured>``."""
     signals: ClassVar[tuple[Signal, ...]]
+    model_kind: ClassVar[str] = ""
+    """The kind of trained model that it reads, as the recipe's section ``models`` calls it."""
+    hints: ClassVar[tuple[str, ...]] = ()
+    """Settings that ``measure`` reads only to save work: another value hardly changes what it finds."""
 
     languages: tuple[str, ...] = Field(
         (),
@@ -91,6 +99,15 @@ class Filter(BaseModel):
     def files(self) -> tuple[str, ...]:
         """Paths of the models and lists it reads: they count as part of the recipe, and ``check`` looks for them."""
         return ()
+
+    def reads_model(self) -> str | None:
+        """What a recipe gives as its trained model: a path, or a name of the section ``models``; None without one."""
+        return None
+
+    def with_models(self, places: Mapping[str, str]) -> Filter:
+        """A copy that reads its model from the path that ``places`` has for it, if it has one."""
+        del places
+        return self
 
 
 class Judge:
