@@ -39,7 +39,9 @@ class ChineseScript(Filter):
         Signal("chinese_script.converted", 0, 1, "share of the characters that were converted"),
     )
 
-    languages: tuple[str, ...] = Field(("zh",), description="only documents in these languages are converted; none: all")
+    languages: tuple[str, ...] = Field(
+        ("zh",), description="only documents in these languages are converted; none: all"
+    )
     to: Literal["simplified", "traditional"] | None = Field("simplified", description="the script; null: as it is")
     plain_letters: bool = Field(True, description="whether full-width letters and digits become plain ones")
     max_converted: float | None = None

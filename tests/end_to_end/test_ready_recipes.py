@@ -186,7 +186,9 @@ def test_source_code(run: Run, repository: str) -> None:
 
 @needs_shared
 def test_seven_sources_in_the_proportions_of_llama(run: Run, pages: str, repository: str, tmp_path: Path) -> None:
-    (tmp_path / "c4.json").write_text(json.dumps({"text": "A text that was cleaned before. " * 20, "url": "http://a.example/"}))
+    (tmp_path / "c4.json").write_text(
+        json.dumps({"text": "A text that was cleaned before. " * 20, "url": "http://a.example/"})
+    )
     (tmp_path / "book.txt").write_text("Chapter 1\n\n" + "It was a book of many pages, and every page had words. " * 90)
     out, made = run(
         "llama-mixture",
