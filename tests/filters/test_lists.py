@@ -263,7 +263,7 @@ def test_categories_that_are_not_there(ut1, tmp_path):
         Url(ut1=str(ut1), categories=("adlut",)).prepare()
     nowhere = Url(ut1=str(tmp_path / "nowhere"), categories=("adult",))
     assert nowhere.files() == (str(tmp_path / "nowhere" / "adult" / "domains"),)
-    with pytest.raises(ValueError, match="no such category of a UT1 folder$"):
+    with pytest.raises(ValueError, match=r"no such category of a UT1 folder$"):
         nowhere.prepare()
     with pytest.raises(ValidationError, match="belong together"):
         Url(ut1=str(ut1))
