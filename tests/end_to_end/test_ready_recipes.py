@@ -181,7 +181,7 @@ def test_source_code(run: Run, repository: str) -> None:
     fates = made["sources"]["code"]
     assert 0.6 < fates["kept"] / fates["read"] < 0.98, fates
     assert any(reason.startswith("code.") for reason in fates["removed"]), fates
-    assert {row["metadata"]["programming_language"] for row in documents(out)} >= {"Python", "Java"}
+    assert {json.loads(row["metadata"])["programming_language"] for row in documents(out)} >= {"Python", "Java"}
 
 
 @needs_shared
