@@ -12,7 +12,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from filters import (  # noqa: F401 - importing a filter's module registers it
+    boilerplate,
     c4,
+    chinese,
     code_quality,
     fineweb,
     gopher_quality,
@@ -20,9 +22,11 @@ from filters import (  # noqa: F401 - importing a filter's module registers it
     keywords,
     language,
     length,
+    line_language,
     perplexity,
     quality_classifier,
     url,
+    word_segmenter,
 )
 from filters.datatrove import c4 as _c4  # noqa: F401
 from filters.datatrove import quality as _quality  # noqa: F401

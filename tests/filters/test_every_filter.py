@@ -26,9 +26,9 @@ SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="the shared data is not here")
 
 
-def document(text: str, url: str = "", programming_language: str = "") -> Document:
+def document(text: str, url: str = "", programming_language: str = "", language: str = "") -> Document:
     metadata = {"programming_language": programming_language}
-    return Document("id", text, "test", Origin("file", 0, len(text)), url=url, metadata=metadata)
+    return Document("id", text, "test", Origin("file", 0, len(text)), url=url, language=language, metadata=metadata)
 
 
 MODELS = importlib.import_module("test_models")  # the hand-made models of the tests beside this one
@@ -45,9 +45,19 @@ BROKEN = "\n".join(f"line {i} of a list" for i in range(40))
 MADE_WITH = {
     "keywords": {"words": ("nettlespam",)},
     "language": {"keep": ("en",)},
+    "line_language": {"min_character_share": 0.5},
+    "word_segmenter": {"languages": ()},
     "url": {"domains": ("blocked.com",), "words": ("casino",)},
 }
+CHINESE = """我们沿着河边一直走，直到太阳快要落山，谁也没有说话。
+磨坊后面有一条小路，知道的人不多，又窄又长满了荨麻；它通向一座花园，从前想必十分漂亮，如今墙都塌了。"""
+ENGLISH_AND_GERMAN = (
+    f"{PROSE}\n{'Wir gingen am Fluss entlang, bis die Sonne tief stand, und niemand sagte ein Wort. ' * 9}"
+)
+
 KEPT = {
+    "chinese": document(CHINESE),
+    "line_language": document(PROSE, language="en"),
     "datatrove_c4": document("He said so. " * 5),
     "madlad": document("It is so. We all know it well. Is it not? Perhaps it is not so. Who can say that it is?"),
     "datatrove_quality": document("the walls have fallen to the grass and of course that is why we went " * 4),
@@ -57,6 +67,24 @@ KEPT = {
     "url": document(PROSE, url="https://example.org/"),
 }
 REMOVED = {
+    "boilerplate.markup": ({}, document("A <b>bold</b> word&nbsp;here.")),
+    "boilerplate.templates": ({}, document("Dear {{ first_name }}, your order ${order.id} is here.")),
+    "boilerplate.too_many_links": ({}, document("See https://example.org/a/b and www.example.org for more.")),
+    "boilerplate.too_many_phrases": (
+        {},
+        document("Your browser does not support video.\nAll rights reserved\nA line."),
+    ),
+    "chinese.garbled": ({}, document(CHINESE + "鏄笉瑙勭殑" * 3)),
+    "chinese.half_width_marks": (
+        {"min_full_width_marks": 0.5},
+        document(CHINESE.replace("，", ",").replace("。", ".")),
+    ),
+    "chinese.not_simplified": ({"max_traditional": 0.1}, document("這條路很窄，後來長滿了草。")),
+    "chinese.not_traditional": ({"min_traditional": 0.9}, document(CHINESE)),
+    "chinese.short_lines": ({}, document("首页，\n新闻，\n体育，\n")),
+    "chinese.too_few_han": ({}, document(PROSE)),
+    "chinese.too_little_punctuation": ({}, document("首页新闻体育财经娱乐科技汽车房产教育游戏视频图片论坛博客")),
+    "chinese.too_much_punctuation": ({}, document("好，好，好，好！！好？！好，好；好：")),
     "c4.curly_bracket": ({}, document(PROSE + "\nThis line has a { in it.")),
     "c4.lorem_ipsum": ({}, document(PROSE + "\nHere follows lorem ipsum dolor sit amet.")),
     "c4.too_few_sentences": ({}, document("This is the one sentence.")),
@@ -100,9 +128,12 @@ REMOVED = {
     "gopher.too_many_ellipses": ({"max_symbols_per_word": None}, document(PROSE.replace(".\n", "...\n"))),
     "gopher.too_many_symbols": ({"min_mean_word_length": None}, document("# tag " * 50)),
     "gopher.too_many_words": ({"max_words": 60}, document(PROSE)),
+    "keywords.too_much": ({"max_share": 0.1, "max_per_thousand": None}, document("Nettlespam grows here.")),
     "keywords.too_frequent": ({}, document("Nettlespam grows here.")),
     "keywords.too_many": ({"max_count": 1, "max_per_thousand": None}, document("Nettlespam and NETTLESPAM.")),
     "language.not_kept": ({}, document("Wir gingen am Fluss entlang, bis die Sonne tief stand.")),
+    "line_language.mixed_lines": ({"min_line_share": 0.99}, document(ENGLISH_AND_GERMAN, language="en")),
+    "line_language.mixed_text": ({"min_line_share": None}, document(ENGLISH_AND_GERMAN, language="en")),
     "length.too_few_characters": ({}, document("")),
     "length.too_few_words": ({"min_words": 3}, document("two words")),
     "length.too_many_characters": ({"max_characters": 3}, document("four")),
@@ -110,7 +141,9 @@ REMOVED = {
     "perplexity.too_high": ({"max": 10}, document("no known word")),
     "perplexity.too_low": ({"min": 3}, document("cafe bar")),
     "quality_classifier.low_score": ({}, document("pills")),
+    "word_segmenter.words_too_long": ({}, document("internationalization")),
     "url.blocked_domain": ({}, document(PROSE, url="https://www.blocked.com/")),
+    "url.blocked_soft_words": ({"soft_words": ("hot", "girls")}, document(PROSE, url="https://example.org/hot-girls")),
     "url.blocked_word": ({}, document(PROSE, url="https://example.org/casino")),
 }
 
@@ -212,7 +245,7 @@ def make(tmp_path_factory):
 
 
 def copy(original: Document) -> Document:
-    return document(original.text, original.url, original.metadata["programming_language"])
+    return document(original.text, original.url, original.metadata["programming_language"], original.language)
 
 
 @pytest.mark.parametrize("name", sorted(FILTERS))
