@@ -193,6 +193,8 @@ def test_redpajama_judges_what_the_recipe_asks_for():
     assert judged.removed_by == ""
     Judge(FILTERS["redpajama"](max={"doc_frac_chars_top_2gram": 1.0}, min={"doc_word_count": 3}))(judged)
     assert judged.removed_by == "rps.doc_frac_chars_top_2gram_too_high"
+    limited = FILTERS["redpajama"](max={"doc_word_count": 3})
+    assert hash(limited) == hash(FILTERS["redpajama"](max={"doc_word_count": 3}))  # a worker keeps its judges by filter
     with pytest.raises(ValidationError, match="no signal 'doc_wrod_count'"):
         FILTERS["redpajama"](min={"doc_wrod_count": 3})
 
