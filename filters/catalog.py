@@ -15,6 +15,7 @@ from filters import (  # noqa: F401 - importing a filter's module registers it
     boilerplate,
     c4,
     chinese,
+    chinese_script,
     code_quality,
     fineweb,
     gopher_quality,
@@ -103,20 +104,20 @@ def conditions(filter_class: type[Filter]) -> list[tuple[str, str]]:
     ]
 
 
+def _is_threshold(field: FieldInfo) -> bool:
+    """Whether a setting is a number that may be null: what thresholds are, whatever else they may be."""
+    kinds = get_args(field.annotation)
+    return type(None) in kinds and bool({float, int} & set(kinds))
+
+
 def settings_of(filter_: Filter) -> dict[str, str]:
     """The setting that holds the threshold of each rule in force, by reason; rules without such a setting are left out."""
     found: dict[str, str] = {}
     for name, field in type(filter_).model_fields.items():
-        if _is_threshold(field) and getattr(filter_, name) is not None:
+        if _is_threshold(field) and isinstance(getattr(filter_, name), float | int):
             without = {rule.reason for rule in filter_.model_copy(update={name: None}).rules()}
             found |= {rule.reason: name for rule in filter_.rules() if rule.reason not in without}
     return found
-
-
-def _is_threshold(field: FieldInfo) -> bool:
-    """Whether a field is a number, or null to leave a rule out; it may have words for some numbers."""
-    kinds = set(get_args(field.annotation))
-    return type(None) in kinds and bool({int, float} & kinds)
 
 
 def _threshold(names: dict[float, str], value: float) -> str:

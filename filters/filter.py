@@ -76,6 +76,9 @@ class Filter(BaseModel):
         description="only documents in these languages (found by `language` before) are measured and judged; none: all",
     )
 
+    def __hash__(self) -> int:  # pydantic's can't take settings that are mappings
+        return hash((self.name, self.model_dump_json()))
+
     def prepare(self) -> None:
         """Load what ``measure`` needs (models, lists); called once per process before the first document.
 
