@@ -121,7 +121,10 @@ class Recipe(_Section):
     @functools.cached_property
     def signals(self) -> tuple[str, ...]:
         """Names of all signals that any source's chain measures, sorted: the columns of every document table."""
-        names = {signal.name for one in self.sources for filter_ in self.chain(one) for signal in filter_.signals}
+        chains = [
+            self.chains.get(source.filters or "", ()) for source in self.sources
+        ]  # a wrong name is told elsewhere
+        names = {signal.name for chain in chains for filter_ in chain for signal in filter_.signals}
         return tuple(sorted(names))
 
     def priority(self, source: str) -> int:
