@@ -64,8 +64,8 @@ class Filter(BaseModel):
     signals: ClassVar[tuple[Signal, ...]]
     model_kind: ClassVar[str] = ""
     """The kind of trained model that it reads, as the recipe's section ``models`` calls it."""
-    hints: ClassVar[tuple[str, ...]] = ()
-    """Settings that ``measure`` reads only to save work: another value hardly changes what it finds."""
+    judging: ClassVar[tuple[str, ...]] = ()
+    """Settings that judge, though ``measure`` reads them: only to save work, or to look something up."""
 
     def prepare(self) -> None:
         """Load what ``measure`` needs (models, lists); called once per process before the first document.

@@ -38,6 +38,8 @@ class Language(Filter):
         Signal("language.kept_score", 0, 1, "that score if the language is one of those to keep, else 0"),
     )
 
+    judging: ClassVar[tuple[str, ...]] = ("min_score",)  # measure reads it to save work
+
     keep: tuple[str, ...] = Field((), description="languages as the model names them (en, zh, …); none: all are kept")
     min_score: float | None = 0.65
     model: str | None = Field(None, description="path of a fastText model with language labels; null: lid.176.ftz")

@@ -32,7 +32,7 @@ from pydantic import Field
 
 from filters import language_models
 from filters.document import Document
-from filters.filter import Filter, Rule, Signal, register, rule_when
+from filters.filter import Comparison, Filter, Rule, Signal, register, rule_when
 from filters.language_models import BUCKETS, LanguageModel, Lines, Tokens
 
 
@@ -90,10 +90,11 @@ class Perplexity(Filter):
     def rules(self) -> tuple[Rule, ...]:
         """At most ``max``, at least ``min``."""
         rules: list[Rule] = []
-        for limit, comparison, reason in (
+        limits: tuple[tuple[float | str | None, Comparison, str], ...] = (
             (self.max, ">", "perplexity.too_high"),
             (self.min, "<", "perplexity.too_low"),
-        ):
+        )
+        for limit, comparison, reason in limits:
             if isinstance(limit, str):
                 rules.append(Rule("perplexity.bucket", comparison, BUCKETS.index(limit), reason))
             else:

@@ -8,7 +8,7 @@ import typer
 
 logging.basicConfig(level=logging.ERROR, force=True)  # before Beam is imported: it would set up logging of its own
 
-from pipeline.commands import look, run  # noqa: E402 - see above
+from pipeline.commands import look, models, run, whatif  # noqa: E402 - see above
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,8 +17,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="From crawl to training tokens: one recipe, the same bytes out.",
 )
-for command in (run.run, run.check, look.verify, look.explain, look.trace, look.shards):
+for command in (run.run, run.check, look.verify, look.explain, look.trace, look.shards, whatif.whatif):
     app.command()(command)
+app.add_typer(models.app, name="models")
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ HEAVY = (
     "fasttext",
     "transformers",
 )
-COMMANDS = ("run", "check", "verify", "explain", "trace", "shards")
+COMMANDS = ("run", "check", "verify", "explain", "trace", "shards", "whatif", "models")
 
 
 def modules(*rooms: str) -> list[Path]:

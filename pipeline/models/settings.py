@@ -91,8 +91,13 @@ class QualityModel(ModelSettings):
     ngram: int = Field(2, ge=1, le=5, description="the longest word n-grams that are features")
     buckets: int = Field(1 << 20, ge=1, le=1 << 26, description="how many hashes the n-grams share")
     min_count: int = Field(2, ge=1, description="words that occur less often are not learned")
-    epochs: int = Field(5, ge=1, le=1000)
-    rate: float = Field(0.1, gt=0, le=10, description="learning rate at the beginning; it falls to 0")
+    epochs: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="how often every document is learned from; null: 5 times, more where there are few",
+    )
+    rate: float = Field(0.5, gt=0, le=10, description="learning rate at the beginning; it falls to 0")
 
     KINDS: ClassVar[tuple[str, str]] = ("like", "unlike")
 
