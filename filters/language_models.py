@@ -154,6 +154,18 @@ def model_files(path: str) -> dict[str, str]:
     return {one.name[len(before) : len(one.name) - len(after)]: str(one) for one in fitting}
 
 
+def language_of(wanted: str, name: str) -> str | None:
+    """The language that ``{language}`` in ``wanted`` stands for where that means ``name``: empty where it has none.
+
+    None where it does not mean that name.
+    """
+    if LANGUAGE not in wanted:
+        return "" if wanted == name else None
+    before, after = wanted.split(LANGUAGE, 1)
+    inside = name[len(before) : len(name) - len(after)]
+    return inside if inside and wanted.replace(LANGUAGE, inside, 1) == name else None
+
+
 def beside(path: str, ending: str) -> str | None:
     """The file of the model's name with another ending, if there is one: ``en.sp.model`` for ``en.arpa.bin``."""
     known = next((one for one in ENDINGS if path.endswith(one)), Path(path).suffix)

@@ -114,7 +114,13 @@ class Perplexity(Filter):
 
     def with_models(self, places: Mapping[str, str]) -> Filter:
         """A copy that reads its model where that was trained."""
-        return self.model_copy(update={"model": places.get(self.model, self.model)})
+        for name, path in places.items():
+            language = language_models.language_of(self.model, name)
+            if language is not None:
+                folder, slash, file = path.rpartition("/")
+                at_work = folder + slash + file.replace(name, self.model, 1) if language else path
+                return self.model_copy(update={"model": at_work})
+        return self
 
     def _load(self, path: str, language: str) -> LanguageModel:
         return language_models.load(path, self.tokens, self.normalize, self.lines, self.cutoffs, language)

@@ -116,8 +116,8 @@ def _measured(recipe: Recipe, chain: Chain, at: int) -> str:
 
     def described(filter_: Filter) -> Any:
         used = filter_.model_dump(mode="json", include=set(measuring_settings(type(filter_))))
-        trained = recipe.trains_for(filter_)
-        return [filter_.name, used, recipe.models[trained].model_dump(mode="json") if trained else None]
+        trained = {name: recipe.models[name].model_dump(mode="json") for name in recipe.trains_for(filter_)}
+        return [filter_.name, used, trained]
 
     edited = [described(one) for one in chain[:at] if edits(type(one))]
     return json.dumps([edited, described(chain[at])], sort_keys=True)
