@@ -29,9 +29,9 @@ import numpy as np
 import pyarrow as pa
 
 from tokenizer.shard import About, ShardDocument, write_shard
-from training.corpus import Corpus
-from training.data import Loader
-from training.stream import TokenStream
+from training.data.corpus import Corpus
+from training.data.loader import Loader
+from training.data.stream import TokenStream
 
 SOURCES = {"web": 0.67, "books": 0.15, "code": 0.10, "wikipedia": 0.08}
 BATCH, LENGTH = 16, 2048

@@ -20,6 +20,7 @@ from pydantic import BaseModel, BeforeValidator, ByteSize
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from docs import anchors
 from filters import catalog
 from filters.pii import PiiSettings
 from pipeline.dedup.settings import Benchmark, Boilerplate, Decontaminate, Dedup, Near, Sentence, Survivor
@@ -93,11 +94,12 @@ def filters_page() -> str:
     """The filter reference."""
     title, said, rest = catalog.documentation().split("\n\n", 2)
     names = ", ".join(f"[{name}](#{name})" for name in sorted(catalog.FILTERS))
+    names += "; [values on known texts](#values-on-known-texts)"
     about = (
         f"{said} Written by `python -m docs.generate`. How to use filters in a recipe: "
         "[recipe reference](recipe.md#filters). How to write one: [guide](guide.md#a-filter-of-your-own)."
     )
-    return "\n\n".join([title, about, names, rest])
+    return "\n\n".join([title, about, names, rest.rstrip("\n"), anchors.section()])
 
 
 def recipe_page() -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from filters.document import Document
 
@@ -48,6 +48,10 @@ class Rule:
         """Whether any value in the signal's range would make the rule remove a document."""
         return any(COMPARE[self.comparison](value, self.threshold) for value in (signal.low, signal.high))
 
+    def always_fires(self, signal: Signal) -> bool:
+        """Whether every value in the signal's range makes the rule remove the document."""
+        return all(COMPARE[self.comparison](value, self.threshold) for value in (signal.low, signal.high))
+
 
 class Filter(BaseModel):
     """The base of every filter. Its fields are what a recipe may set; a threshold set to null is a rule left out.
@@ -66,6 +70,11 @@ class Filter(BaseModel):
     """The kind of trained model that it reads, as the recipe's section ``models`` calls it."""
     judging: ClassVar[tuple[str, ...]] = ()
     """Settings that judge, though ``measure`` reads them: only to save work, or to look something up."""
+
+    languages: tuple[str, ...] = Field(
+        (),
+        description="only documents in these languages (found by `language` before) are measured and judged; none: all",
+    )
 
     def prepare(self) -> None:
         """Load what ``measure`` needs (models, lists); called once per process before the first document.
@@ -107,7 +116,12 @@ class Judge:
         self._rules = filter_.rules()
 
     def __call__(self, document: Document) -> None:
-        """Clean, measure and judge: fills the document's signals and, where a rule fires, ``removed_by``."""
+        """Clean, measure and judge: fills the document's signals and, where a rule fires, ``removed_by``.
+
+        A document in none of the filter's languages is left alone.
+        """
+        if self._filter.languages and document.language not in self._filter.languages:
+            return
         self._filter.clean(document)
         document.signals.update(self._filter.measure(document))
         for rule in self._rules:

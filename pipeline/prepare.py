@@ -222,7 +222,9 @@ def document_id(source: str, file: str, offset: int, length: int) -> str:
 
 
 def valid(text: str) -> str:
-    """The text with lone surrogates replaced, so that it can be written as UTF-8."""
+    """The text with lone surrogates (JSON allows them) replaced, so that it can be written as UTF-8."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -309,18 +311,17 @@ class _Write(beam.DoFn):
         """The dedup keys of documents, and what of benchmarks stands in them (an array of HIT)."""
         dedup = self._recipe.dedup
         assert dedup
-        sentences = self._source.name in self._recipe.sentence_sources()
         priority = self._recipe.priority(self._source.name)
-        index = benchmarks.load(self._layout) if dedup.decontaminate else None
-        ranks, found, hits = [], [], [np.empty(0, benchmarks.HIT)]
-        for document in kept:
-            pulse.at(batch.split, document.number & RECORD_MASK)
-            found.append(keys.of_document(document, dedup, sentences))
-            ranks.append(keys.rank(priority, document, dedup.survivor))
-            if index is not None and dedup.decontaminate:
+        ranks = [keys.rank(priority, document, dedup.survivor) for document in kept]
+        hits = [np.empty(0, benchmarks.HIT)]
+        if dedup.decontaminate:
+            index = benchmarks.load(self._layout)
+            for document in kept:
+                pulse.at(batch.split, document.number & RECORD_MASK)
                 hits.append(benchmarks.hits(document, index, dedup.decontaminate))
-            document.forget_views()
-        pulse.rest()
+                document.forget_views()
+            pulse.rest()
+        found = keys.of_documents(kept, dedup, self._source.name in self._recipe.sentence_sources())
         return key_table.made([document.number for document in kept], ranks, found), np.concatenate(hits)
 
 

@@ -70,6 +70,10 @@ class Alarms(_Section):
     )
     benchmark_removed: float = Field(0.05, ge=0, le=1, description="largest share that hold benchmark items")
     min_documents: int = Field(1000, ge=0, description="smaller sources raise no alarm")
+    intended: tuple[str, ...] = Field(
+        (),
+        description="reasons of rules that may remove every good document of the built-in sample, on which rules are tried",
+    )
     action: Literal["stop", "warn"] = "stop"
 
 

@@ -16,7 +16,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.scalarbool import ScalarBoolean
 
-from filters.catalog import FILTERS, load_plugins
+from filters.catalog import FILTERS, load_plugins, settings_of
 from filters.filter import Filter
 from filters.language_models import language_of
 from pipeline import files
@@ -95,6 +95,16 @@ def loads(text: str, name: str = "recipe", paths: Mapping[str, Sequence[str]] | 
     except ValueError as error:  # what looks like a number or a date, but is none
         raise RecipeError([Problem(f"{name}:1", f"not valid YAML: {error}")]) from error
     return reader.recipe(paths or {})
+
+
+def line_of(path: str, place: tuple[Any, ...]) -> int:
+    """The line of a recipe file that holds a place in it, or the part of the place that is written there.
+
+    For a recipe that ``load`` has read. Raises OSError when the file can't be read any more.
+    """
+    with files.open_read(path) as stream:
+        text = stream.read(MAX_BYTES).decode("utf-8-sig")
+    return _Reader(path, YAML(typ="rt").load(text)).line(place)
 
 
 class _Reader:
@@ -216,23 +226,27 @@ class _Reader:
                 continue
             filter_ = self._make(FILTERS[name], settings or {}, here)
             if filter_ is not None:
-                self._rules(filter_, settings or {}, here)
+                self._rules(filter_, here)
                 chain.append(filter_)
         return tuple(chain)
 
-    def _rules(self, filter_: Filter, settings: Mapping[str, Any], here: tuple[Any, ...]) -> None:
+    def _rules(self, filter_: Filter, here: tuple[Any, ...]) -> None:
         signals = {signal.name: signal for signal in filter_.signals}
         for rule in filter_.rules():
             if rule.signal not in signals:
                 self._problem(here, f"rule {rule.reason}: no signal {rule.signal!r}{_nearest(rule.signal, signals)}")
-            elif not rule.can_fire(signals[rule.signal]):
-                signal = signals[rule.signal]
-                thresholds = [name for name in settings if getattr(filter_, name) == rule.threshold]
-                self._problem(
-                    (*here, *thresholds) if len(thresholds) == 1 else here,
-                    f"rule {rule.reason} can never fire: {rule.signal} lies between {signal.low:g} and {signal.high:g}, "
-                    f"never {rule.comparison} {rule.threshold:g}; set it to null to leave the rule out",
-                )
+                continue
+            signal = signals[rule.signal]
+            if rule.can_fire(signal) and not rule.always_fires(signal):
+                continue
+            setting = settings_of(filter_).get(rule.reason)
+            what = "removes every document" if rule.can_fire(signal) else "can never fire"
+            always = "always" if rule.can_fire(signal) else "never"
+            self._problem(
+                (*here, setting) if setting else here,
+                f"rule {rule.reason} {what}: {rule.signal} lies between {signal.low:g} and {signal.high:g}, "
+                f"{always} {rule.comparison} {rule.threshold:g}; set it to null to leave the rule out",
+            )
 
     def _sources(self, chains: Mapping[str, Chain], paths: Mapping[str, Sequence[str]]) -> tuple[Source, ...]:
         written = self.tree.get("sources")
@@ -373,9 +387,9 @@ class _Reader:
 
     def _problem(self, place: tuple[Any, ...], message: str) -> None:
         dotted = ".".join(str(part) for part in place)
-        self.problems.append(Problem(f"{self.name}:{self._line(place)}", f"{dotted}: {message}" if dotted else message))
+        self.problems.append(Problem(f"{self.name}:{self.line(place)}", f"{dotted}: {message}" if dotted else message))
 
-    def _line(self, place: tuple[Any, ...]) -> int:
+    def line(self, place: tuple[Any, ...]) -> int:
         """The line of the deepest part of the place that the file holds."""
         node: Any = self.marked
         line = 1

@@ -1,1 +1,1 @@
-"""The room of the trainer: streams token shards into batches. Imports ``tokenizer`` and nothing else of ours."""
+"""The room of the trainer: from token shards to a trained model. Imports ``tokenizer`` and nothing else of ours."""

@@ -17,8 +17,8 @@ from tokenizer import bpe, words
 from tokenizer.encode import encoder_of
 from tokenizer.sentencepiece_model import SentencePieceEncoder
 from tokenizer.shard import Shard
-from training.corpus import Corpus
-from training.stream import TokenStream
+from training.data.corpus import Corpus
+from training.data.stream import TokenStream
 
 CONSONANTS, VOWELS = "bdfgklmnprstvz", "aeiou"
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokenizer.shard import DamagedShard
-from training.corpus import Corpus
-from training.order import permutation
-from training.stream import TokenStream, checksum, checksum_of
+from training.data.corpus import Corpus
+from training.data.order import permutation
+from training.data.stream import TokenStream, checksum, checksum_of
 
 DOCUMENTS = st.lists(st.lists(st.integers(0, 60), max_size=25), min_size=1, max_size=4)
 CORPORA = st.dictionaries(st.sampled_from(["web", "wikipedia", "books", "code"]), DOCUMENTS, min_size=1, max_size=4)

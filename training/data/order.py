@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenizer.shard import Batch, Shard
-from training.corpus import Corpus, ShardFile
+from training.data.corpus import Corpus, ShardFile
 
 WINDOW_BATCHES = 4
 """Record batches, of about a million tokens each, whose documents are shuffled together."""

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from training.ahead import Ahead
-from training.stream import Part, TokenStream, checksum
+from training.data.ahead import Ahead
+from training.data.stream import Part, TokenStream, checksum
 
 if TYPE_CHECKING:
     import torch
@@ -119,7 +119,7 @@ class Loader:
     @property
     def proof(self) -> int:
         """Checksum of the tokens that this rank was given, if ``prove`` was set. Added over ranks and runs, modulo 2^64,
-        it is that of the part of the stream that they read: ``training.stream.checksum`` and ``checksum_of``."""
+        it is that of the part of the stream that they read: ``training.data.stream.checksum`` and ``checksum_of``."""
         return self._proof
 
     def state(self) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from tokenizer import mixture
 from tokenizer.ids import TokenIds
 from tokenizer.shard import DamagedShard
-from training.corpus import Corpus, ShardFile
-from training.order import Int, ShardBatch, SourceOrder, Window, seed_of
+from training.data.corpus import Corpus, ShardFile
+from training.data.order import Int, ShardBatch, SourceOrder, Window, seed_of
 
 _WALK = 1 << 24
 """Tokens that are passed over by going from block to block; further away a position is looked for."""

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokenizer.shard import DamagedShard
-from training.corpus import Corpus
-from training.data import IGNORED, Loader
-from training.stream import TokenStream, checksum, checksum_of
+from training.data.corpus import Corpus
+from training.data.loader import IGNORED, Loader
+from training.data.stream import TokenStream, checksum, checksum_of
 
 LENGTHS = {"web": [[30, 7, 55, 20, 3, 61], [44, 18]], "books": [[90, 12, 5]], "code": [[1, 2, 33], [8], [14, 26]]}
 
