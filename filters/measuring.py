@@ -9,32 +9,20 @@ import textwrap
 
 from filters.filter import Filter
 
-_JUDGING = ("rules", "files", "prepare")
-"""Methods that neither measure nor edit text."""
+Method = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @functools.cache
 def measuring_settings(filter_class: type[Filter]) -> frozenset[str]:
-    """The settings that the filter reads while it cleans or measures, without its ``judging``.
+    """The settings that the filter reads while it cleans or measures, without its ``judging``, and those of all filters.
 
-    Found in its source: every ``self.SETTING`` outside of the methods that only judge. Where ``self`` itself is handed on, or
-    there is no source, it is all settings but those.
+    Found in its source: every ``self.SETTING`` in ``clean``, ``measure`` and the methods that these call. Where ``self``
+    itself is handed on, or there is no source, it is all settings but those.
     """
     every = frozenset(filter_class.model_fields)
-    read: set[str] = set()
-    for one in filter_class.__mro__[: filter_class.__mro__.index(Filter)]:
-        try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(one)))
-        except (OSError, TypeError, SyntaxError):
-            return every - frozenset(filter_class.judging)
-        (body,) = (node for node in tree.body if isinstance(node, ast.ClassDef))
-        for method in body.body:
-            if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef) and method.name not in _JUDGING:
-                names = _of_self(method)
-                if names is None:
-                    return every - frozenset(filter_class.judging)
-                read |= names
-    return (every & read) - frozenset(filter_class.judging)
+    common = frozenset(Filter.model_fields)
+    read = _read(filter_class)
+    return (every if read is None else every & read | common) - frozenset(filter_class.judging)
 
 
 def edits(filter_class: type[Filter]) -> bool:
@@ -42,14 +30,35 @@ def edits(filter_class: type[Filter]) -> bool:
     return filter_class.clean is not Filter.clean
 
 
-def _of_self(method: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str] | None:
-    """The attributes of ``self`` that a method reads; None where it uses ``self`` in any other way."""
-    known = {id(node.value) for node in ast.walk(method) if isinstance(node, ast.Attribute | ast.Return)}
-    for node in ast.walk(method):
-        if isinstance(node, ast.Name) and node.id == "self" and id(node) not in known:
+def _read(filter_class: type[Filter]) -> set[str] | None:
+    """The attributes of ``self`` that cleaning and measuring read; None where that can't be told."""
+    methods: dict[str, list[Method]] = {}  # of all its classes, for one may call another's by super()
+    for one in filter_class.__mro__[: filter_class.__mro__.index(Filter)]:
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(one)))
+        except (OSError, TypeError, SyntaxError):
             return None
-    return {
-        node.attr
-        for node in ast.walk(method)
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
-    }
+        (body,) = (node for node in tree.body if isinstance(node, ast.ClassDef))
+        for node in body.body:
+            if isinstance(node, Method):
+                methods.setdefault(node.name, []).append(node)
+    read: set[str] = set()
+    waiting = ["clean", "measure"]
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        for method in () if name in seen else methods.get(name, ()):
+            names = _of_self(method)
+            if names is None:
+                return None
+            read |= names
+            waiting += names
+        seen.add(name)
+    return read
+
+
+def _of_self(method: Method) -> set[str] | None:
+    """The attributes of ``self`` that a method reads; None where it uses ``self`` in any other way."""
+    owners = {id(node.value): node.attr for node in ast.walk(method) if isinstance(node, ast.Attribute)}
+    uses = [id(node) for node in ast.walk(method) if isinstance(node, ast.Name) and node.id == "self"]
+    return {owners[one] for one in uses} if all(one in owners for one in uses) else None

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from filters import language_models
 from filters.filter import COMPARE, Filter, Rule
 from filters.measuring import edits, measuring_settings
 from pipeline import manifest, recipe_file, tables
@@ -35,13 +36,14 @@ _LATER: Final = ("pii.", "dedup.")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A filter of the new chain. ``place`` is that of the filter in the old chain that measured what it needs.
+    """A filter of the new chain, for documents in its languages (none: all).
 
-    Where there is none, ``why`` says why not.
+    ``place`` is that of the filter in the old chain that measured what it needs. Where there is none, ``why`` says why not.
     """
 
     filter: str
     rules: tuple[Rule, ...]
+    languages: tuple[str, ...]
     place: int | None
     why: str = ""
 
@@ -99,16 +101,22 @@ def answers(
 def matched(old: Recipe, before: Chain, new: Recipe, after: Chain) -> Iterator[Step]:
     """The filters of a new chain, each with the one of the old chain that measured the same of the same text."""
     measured = [_measured(old, before, at) for at in range(len(before))]
-    last = {signal.name: at for at, filter_ in enumerate(before) for signal in filter_.signals}
     for at, filter_ in enumerate(after):
         wanted = _measured(new, after, at)
         place = measured.index(wanted) if wanted in measured else None
         why = ""
         if place is None:
             why = _why_not(filter_, [one for one in before if one.name == filter_.name])
-        elif any(last[signal.name] != place for signal in filter_.signals):
+        elif any(_overwrites(later, before[place]) for later in before[place + 1 :]):
             place, why = None, "the run measured it twice under the same name, and kept the later values"
-        yield Step(filter_.name, filter_.rules(), place, why)
+        yield Step(filter_.name, filter_.rules(), filter_.languages, place, why)
+
+
+def _overwrites(later: Filter, earlier: Filter) -> bool:
+    """Whether a filter measures signals of the same name as one before it, of the same documents."""
+    same = {one.name for one in later.signals} & {one.name for one in earlier.signals}
+    apart = later.languages and earlier.languages and not set(later.languages) & set(earlier.languages)
+    return bool(same) and not apart
 
 
 def _measured(recipe: Recipe, chain: Chain, at: int) -> str:
@@ -119,7 +127,8 @@ def _measured(recipe: Recipe, chain: Chain, at: int) -> str:
         trained = {name: recipe.models[name].model_dump(mode="json") for name in recipe.trains_for(filter_)}
         return [filter_.name, used, trained]
 
-    edited = [described(one) for one in chain[:at] if edits(type(one))]
+    by_language = chain[at].languages or language_models.LANGUAGE in (chain[at].reads_model() or "")
+    edited = [described(one) for one in chain[:at] if edits(type(one)) or (by_language and one.name == "language")]
     return json.dumps([edited, described(chain[at])], sort_keys=True)
 
 
@@ -179,7 +188,7 @@ def _answer(
     found.order = tuple(dict.fromkeys([*reasons, *judged]))
     for one in manifest.of_kind(made, "filtered", "removed"):
         if one["source"] == source.name:
-            names = ["number", "url", "signals"] if old.signals else ["number", "url"]
+            names = ["number", "url", "language", *(["signals"] if old.signals else [])]
             columns = [*names, "removed_by"] if one["kind"] == "removed" else names
             table = tables.read(layout.path(one["path"]), columns)
             _count(found, table, reasons, len(chain), old.measure_removed, steps, note)
@@ -230,14 +239,16 @@ def _judged(
     """
     fate = np.where(measured < 0, before, "")
     unsure = np.full(len(table), "", object)
+    language = np.array(table.column("language").to_pylist(), object)
     for step in steps:
+        meant = np.isin(language, step.languages) if step.languages else np.full(len(table), fill_value=True)
         known = (fate == "") & (step.place is not None) & (measured > (-1 if step.place is None else step.place))
         for rule in step.rules:
             if step.place is not None:
-                fires = _fires(table, rule) & known & (fate == "")
+                fires = _fires(table, rule) & known & meant & (fate == "")
                 fate = np.where(fires, rule.reason, fate)
         if step.rules:
-            unsure = np.where((fate == "") & ~known & (unsure == ""), UNKNOWN + step.filter, unsure)
+            unsure = np.where((fate == "") & meant & ~known & (unsure == ""), UNKNOWN + step.filter, unsure)
     left = np.where(unsure == "", KEPT, unsure)
     return np.where(fate == "", left, fate)
 
