@@ -68,8 +68,6 @@ class Filter(BaseModel):
     signals: ClassVar[tuple[Signal, ...]]
     model_kind: ClassVar[str] = ""
     """The kind of trained model that it reads, as the recipe's section ``models`` calls it."""
-    judging: ClassVar[tuple[str, ...]] = ()
-    """Settings that judge, though ``measure`` reads them: only to save work, or to look something up."""
 
     languages: tuple[str, ...] = Field(
         (),

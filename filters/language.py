@@ -47,8 +47,6 @@ class Language(Filter):
         Signal("language.kept_score", 0, 1, "that score if the language is one of those to keep, else 0"),
     )
 
-    judging: ClassVar[tuple[str, ...]] = ("min_score",)  # one for all languages: read only to save work
-
     keep: tuple[str, ...] = Field((), description="languages (en, zh, …) or labels of the model; none: all are kept")
     min_score: float | dict[str, float] | None = Field(0.65, description="for all languages, or by language")
     model: str | None = Field(None, description="path of a fastText model with language labels; null: lid.176.ftz")

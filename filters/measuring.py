@@ -14,15 +14,15 @@ Method = ast.FunctionDef | ast.AsyncFunctionDef
 
 @functools.cache
 def measuring_settings(filter_class: type[Filter]) -> frozenset[str]:
-    """The settings that the filter reads while it cleans or measures, without its ``judging``, and those of all filters.
+    """The settings that the filter reads while it cleans or measures, and those that all filters have.
 
     Found in its source: every ``self.SETTING`` in ``clean``, ``measure`` and the methods that these call. Where ``self``
-    itself is handed on, or there is no source, it is all settings but those.
+    itself is handed on, or there is no source, it is all settings.
     """
     every = frozenset(filter_class.model_fields)
     common = frozenset(Filter.model_fields)
     read = _read(filter_class)
-    return (every if read is None else every & read | common) - frozenset(filter_class.judging)
+    return every if read is None else every & read | common
 
 
 def edits(filter_class: type[Filter]) -> bool:

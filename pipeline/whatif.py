@@ -123,7 +123,7 @@ def _measured(recipe: Recipe, chain: Chain, at: int) -> str:
     """What the numbers of a filter depend on, as text: its settings, and the edits that the text has gone through."""
 
     def described(filter_: Filter) -> Any:
-        used = filter_.model_dump(mode="json", include=_measuring(filter_))
+        used = filter_.model_dump(mode="json", include=set(measuring_settings(type(filter_))))
         trained = {name: recipe.models[name].model_dump(mode="json") for name in recipe.trains_for(filter_)}
         return [filter_.name, used, trained]
 
@@ -132,17 +132,11 @@ def _measured(recipe: Recipe, chain: Chain, at: int) -> str:
     return json.dumps([edited, described(chain[at])], sort_keys=True)
 
 
-def _measuring(filter_: Filter) -> set[str]:
-    """The settings that its numbers depend on: thresholds that are more than a number decide while it measures."""
-    more = {name for name in filter_.judging if not isinstance(getattr(filter_, name), int | float | None)}
-    return measuring_settings(type(filter_)) | more
-
-
 def _why_not(filter_: Filter, same: Sequence[Filter]) -> str:
     if not same:
         return "the run did not measure it"
-    settings = _measuring(filter_).union(*map(_measuring, same))
-    changed = [name for name in sorted(settings) if all(getattr(one, name) != getattr(filter_, name) for one in same)]
+    settings = sorted(measuring_settings(type(filter_)))
+    changed = [name for name in settings if all(getattr(one, name) != getattr(filter_, name) for one in same)]
     if changed:
         return f"{', '.join(changed)} changes what is measured, not only what is removed"
     return "the text that it would measure has been edited in another way, or its model would be another"
