@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -41,7 +41,7 @@ class PerplexityModel(ModelSettings):
     tokens: Tokens = Field("sentencepiece", description="what the model's tokens are; sentencepiece is trained as well")
     vocabulary: int = Field(65_536, ge=32, le=1 << 20, description="pieces of the SentencePiece model, at most")
     order: int = Field(5, ge=2, le=6, description="the longest n-grams")
-    prune: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+    prune: tuple[int, ...] = Field(
         (),
         description="n-grams seen at most so often are left out, by length from 1 on: [0, 0, 1]; the last holds for the rest",
     )
