@@ -6,7 +6,8 @@ import importlib
 import inspect
 import sys
 from collections.abc import Sequence
-from typing import Any
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -91,7 +92,7 @@ def conditions(filter_class: type[Filter]) -> list[tuple[str, str]]:
     values: dict[str, Any] = {}
     names: dict[float, str] = {}
     for number, (name, field) in enumerate(filter_class.model_fields.items()):
-        if field.annotation in (float | None, int | None):
+        if _is_threshold(field):
             values[name] = 1e6 + number
             names[1e6 + number] = name
         elif field.default == ():
@@ -107,7 +108,7 @@ def settings_of(filter_: Filter) -> dict[str, str]:
     """The setting that holds the threshold of each rule in force, by reason; rules without such a setting are left out."""
     found: dict[str, str] = {}
     for name, field in type(filter_).model_fields.items():
-        if field.annotation in (float | None, int | None) and getattr(filter_, name) is not None:
+        if _is_threshold(field) and getattr(filter_, name) is not None:
             without = {rule.reason for rule in filter_.model_copy(update={name: None}).rules()}
             found |= {rule.reason: name for rule in filter_.rules() if rule.reason not in without}
     return found
@@ -115,3 +116,9 @@ def settings_of(filter_: Filter) -> dict[str, str]:
 
 def _threshold(names: dict[float, str], value: float) -> str:
     return f"`{names[value]}`" if value in names else f"{value:g}"
+
+
+def _is_threshold(field: FieldInfo) -> bool:
+    """Whether a setting is a number or null; it may be a name as well."""
+    kinds = {kind for kind in get_args(field.annotation) if get_origin(kind) is not Literal}
+    return kinds in ({float, NoneType}, {int, NoneType})
