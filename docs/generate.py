@@ -60,7 +60,6 @@ MEANINGS: Mapping[str, str] = {
     "PerplexityModel.kind": "what is trained",
     "QualityModel.kind": "what is trained",
     "QualityModel.dimensions": "numbers for each word and n-gram",
-    "QualityModel.epochs": "how often every document is learned from",
     "Alarms.action": "`stop`: the run ends with exit code 1; `warn`: it says so and goes on",
     "Warc.extractor": "what takes the main content from HTML; `corpusmill` is ours, `everything` is all visible text",
     "CommonCrawl.extractor": "as for `warc`",

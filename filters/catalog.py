@@ -114,7 +114,7 @@ def settings_of(filter_: Filter) -> dict[str, str]:
     """The setting that holds the threshold of each rule in force, by reason; rules without such a setting are left out."""
     found: dict[str, str] = {}
     for name, field in type(filter_).model_fields.items():
-        if _is_threshold(field) and isinstance(getattr(filter_, name), float | int):
+        if _is_threshold(field) and isinstance(getattr(filter_, name), float | int | str):
             without = {rule.reason for rule in filter_.model_copy(update={name: None}).rules()}
             found |= {rule.reason: name for rule in filter_.rules() if rule.reason not in without}
     return found

@@ -68,8 +68,6 @@ class Filter(BaseModel):
     signals: ClassVar[tuple[Signal, ...]]
     model_kind: ClassVar[str] = ""
     """The kind of trained model that it reads, as the recipe's section ``models`` calls it."""
-    hints: ClassVar[tuple[str, ...]] = ()
-    """Settings that ``measure`` reads only to save work: another value hardly changes what it finds."""
 
     languages: tuple[str, ...] = Field(
         (),
