@@ -8,14 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.training.small import BATCH, HERE, Recorder, config, corpus, forked, on_ranks
+from tests.training.small import HERE, Recorder, config, corpus, forked, on_ranks
 from training.checkpoint import files
 from training.checkpoint.manager import SaveFailed
 from training.config import TrainConfig
