@@ -17,8 +17,12 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="From crawl to training tokens: one recipe, the same bytes out.",
 )
-for command in (run.run, run.check, look.verify, look.explain, look.trace, look.shards, training.train):
+for command in (
+    run.run, run.check, look.verify, look.explain, look.trace, look.shards,
+    training.train, training.sample, training.export, training.plot, training.ablate,
+):  # fmt: skip
     app.command()(command)
+app.add_typer(training.scaling, name="scaling")
 
 
 def main() -> None:

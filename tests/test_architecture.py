@@ -33,7 +33,20 @@ HEAVY = (
     "fasttext",
     "transformers",
 )
-COMMANDS = ("run", "check", "verify", "explain", "trace", "shards", "train")
+COMMANDS = (
+    "run",
+    "check",
+    "verify",
+    "explain",
+    "trace",
+    "shards",
+    "train",
+    "sample",
+    "export",
+    "plot",
+    "ablate",
+    "scaling",
+)
 
 
 def modules(*rooms: str) -> list[Path]:

@@ -300,7 +300,9 @@ def loads(text: str, name: str = "config") -> TrainConfig:
 
 def _told(error: ValidationError) -> Iterator[str]:
     for item in error.errors(include_url=False):
-        place = tuple(part for part in item["loc"] if part not in ("schedule", "noise") or part == item["loc"][-1])
+        if item["loc"][-1] == "literal[False]" and isinstance(item["input"], Mapping):
+            continue  # settings were meant, and what is wrong with them is told
+        place = tuple(part for i, part in enumerate(item["loc"]) if i + 1 == len(item["loc"]) or not _internal(part))
         message = str(item["msg"]).removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             message = f"unknown key{_nearest(str(place[-1]), _keys(place[:-1]))}"
@@ -309,6 +311,11 @@ def _told(error: ValidationError) -> Iterator[str]:
         else:
             message += f" (found {item['input']!r:.80})"
         yield f"{'.'.join(map(str, place))}: {message}"
+
+
+def _internal(part: int | str) -> bool:
+    """Whether a part of a place is pydantic's name for a member of a union, no key."""
+    return isinstance(part, str) and (part in ("schedule", "noise") or not part.islower())
 
 
 def _keys(place: tuple[int | str, ...]) -> list[str]:

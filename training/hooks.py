@@ -39,7 +39,7 @@ class StepReport:
     noise_scale: float | None
     """Tokens; see `training.optimization.growth`."""
     seconds: float
-    """From the end of the step before to the end of this one."""
+    """From the end of the step before to the end of this one, without what watchers and the keeper took in between."""
     waited: float
     """Of these, seconds in which this rank waited for data."""
 

@@ -86,10 +86,12 @@ def train(
                 raise Diverged(f"step {report.step}: loss {report.loss}, gradient norm {report.gradient_norm}")
             state.scaler.update(overflowed)
             state.step, state.tokens, state.validation_loss = report.step, report.tokens, None
+            pause = time.perf_counter()
             for watcher in watchers:
                 watcher.step(state, report)
             if keeper is not None and not keeper.after_step(state):
                 break
+            clock += time.perf_counter() - pause  # what others took, such as a validation, is not the next step's
         if keeper is not None:
             keeper.close(state)
     for watcher in watchers:

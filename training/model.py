@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.attention import Plan, alibi_slopes, attend
+from training.attention import Plan, alibi_slopes, attend, make_plan
+from training.cache import Cache, Layer
 from training.config import ModelConfig
 from training.loss import head_loss
 
@@ -35,12 +36,23 @@ class Transformer(nn.Module):
         if config.tied:
             self.head.weight = self.embedding.weight
 
-    def forward(self, tokens: Tensor, targets: Tensor | None = None, plan: Plan = Plan()) -> Tensor:  # noqa: B008 - frozen
-        """Logits (sequences, length, vocabulary) of tokens (sequences, length), or with targets their summed cross-entropy."""
+    def forward(
+        self, tokens: Tensor, targets: Tensor | None = None, plan: Plan | None = None, cache: Cache | None = None
+    ) -> Tensor:
+        """Logits (sequences, length, vocabulary) of tokens (sequences, length), or with targets their summed cross-entropy.
+
+        Without a plan attention is causal, and each sequence one document. With a cache the tokens follow those that it holds, and
+        the plan has so many keys more; the cache holds them too afterwards.
+        """
+        if plan is None:
+            plan = make_plan(None, None, self.slopes(), tokens.shape[1], tokens.device)
         hidden = self.embedding(tokens).to(_compute_type(tokens.device, self.embedding.weight))
-        turns = rotations(tokens.shape[1], self.config, tokens.device) if self.config.positions == "rope" else None
-        for block in self.blocks:
-            hidden = block(hidden, turns, plan)
+        past = cache.length if cache else 0
+        turns = None
+        if self.config.positions == "rope":
+            turns = rotations(past + tokens.shape[1], self.config, tokens.device, past)
+        for number, block in enumerate(self.blocks):
+            hidden = block(hidden, turns, plan, cache.layers[number] if cache else None)
         hidden = self.norm(hidden)
         if targets is None:
             logits: Tensor = self.head(hidden)
@@ -76,9 +88,11 @@ class Block(nn.Module):
         self.feed_forward_norm = RMSNorm(config.width, config.norm_eps)
         self.feed_forward = FeedForward(config)
 
-    def forward(self, hidden: Tensor, turns: tuple[Tensor, Tensor] | None, plan: Plan) -> Tensor:
+    def forward(
+        self, hidden: Tensor, turns: tuple[Tensor, Tensor] | None, plan: Plan, cache: Layer | None = None
+    ) -> Tensor:
         """(sequences, length, width) in and out."""
-        hidden = hidden + self.attention(self.attention_norm(hidden), turns, plan)
+        hidden = hidden + self.attention(self.attention_norm(hidden), turns, plan, cache)
         out: Tensor = hidden + self.feed_forward(self.feed_forward_norm(hidden))
         return out
 
@@ -94,7 +108,9 @@ class Attention(nn.Module):
         self.value = nn.Linear(config.width, config.kv_heads * self.head_width, bias=False)
         self.output = nn.Linear(config.heads * self.head_width, config.width, bias=False)
 
-    def forward(self, hidden: Tensor, turns: tuple[Tensor, Tensor] | None, plan: Plan) -> Tensor:
+    def forward(
+        self, hidden: Tensor, turns: tuple[Tensor, Tensor] | None, plan: Plan, cache: Layer | None = None
+    ) -> Tensor:
         """(sequences, length, width) in and out."""
         query, key, value = (
             made(hidden).unflatten(2, (-1, self.head_width)).transpose(1, 2)
@@ -102,6 +118,8 @@ class Attention(nn.Module):
         )
         if turns is not None:
             query, key = rotate(query, turns), rotate(key, turns)
+        if cache is not None:
+            key, value = cache.extend(key, value)
         seen = attend(query, key, value, plan)
         out: Tensor = self.output(seen.transpose(1, 2).flatten(2))
         return out
@@ -138,10 +156,11 @@ class RMSNorm(nn.Module):
         return functional.rms_norm(hidden.float(), hidden.shape[-1:], self.weight.float(), self.eps).to(hidden.dtype)
 
 
-def rotations(length: int, config: ModelConfig, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of RoPE's angles (Su et al. 2021), each (length, head width / 2), fp32."""
+def rotations(length: int, config: ModelConfig, device: torch.device, start: int = 0) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of RoPE's angles (Su et al. 2021) for positions from ``start`` on, each (length - start, head width / 2),
+    fp32."""
     half = torch.arange(0, config.head_width, 2, device=device, dtype=torch.float32) / config.head_width
-    angles = torch.outer(torch.arange(length, device=device, dtype=torch.float32), config.rope_theta**-half)
+    angles = torch.outer(torch.arange(start, length, device=device, dtype=torch.float32), config.rope_theta**-half)
     return angles.cos(), angles.sin()
 
 

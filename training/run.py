@@ -16,6 +16,7 @@ from training.parallel import Ranks, ranks
 from training.recovery import Recovery, RecoveryFailed
 from training.state import TrainState
 from training.stopping import StopSignals
+from training.watch.watcher import Watch
 
 
 class Failed(Exception):  # noqa: N818 - what happened
@@ -27,8 +28,8 @@ def run(path: str | Path, device: str | None = None) -> None:
     try:
         config = load(path)
         with ranks(device) as here:
-            run_on(config, here)
-    except (OSError, ValueError, DamagedShard, Diverged, RecoveryFailed, SaveFailed) as error:
+            run_on(config, here, [Watch()])
+    except (OSError, ValueError, ModuleNotFoundError, DamagedShard, Diverged, RecoveryFailed, SaveFailed) as error:
         raise Failed(str(error)) from error
 
 

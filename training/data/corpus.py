@@ -78,6 +78,16 @@ class Corpus:
         """Tokens of each source."""
         return {name: sum(one.tokens for one in shards) for name, shards in self.sources.items()}
 
+    def tokenizer_bytes(self) -> bytes | None:
+        """The run's tokenizer file; None where the run made or named none. Raises OSError, ValueError where it is not as written."""
+        if not self.tokenizer.get("path"):
+            return None
+        place = f"{self.folder}/{self.tokenizer['path']}"
+        found = _read(place)
+        if hashlib.sha256(found).hexdigest() != self.tokenizer["sha256"]:
+            raise ValueError(f"{place} is not the tokenizer that the manifest names: its SHA-256 is another")
+        return found
+
     def open(self, shard: ShardFile) -> Shard:
         """Open a shard, after it was fetched if it lies elsewhere. Raises OSError, DamagedShard."""
         opened = self._store.open(shard)
@@ -95,13 +105,7 @@ class Corpus:
 def _read_manifest(folder: str) -> dict[str, Any]:
     place = f"{folder}/manifest.json"
     try:
-        if "://" in folder:
-            import fsspec
-
-            with fsspec.open(place, "rb") as stream:
-                manifest = json.loads(stream.read())
-        else:
-            manifest = json.loads(Path(place).read_bytes())
+        manifest = json.loads(_read(place))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{place} is not there: the run has not finished, or this is not its folder") from error
     except ValueError as error:
@@ -109,6 +113,15 @@ def _read_manifest(folder: str) -> dict[str, Any]:
     if not isinstance(manifest, dict) or "files" not in manifest:
         raise ValueError(f"{place} is no manifest: it lists no files")
     return manifest
+
+
+def _read(place: str) -> bytes:
+    if "://" not in place:
+        return Path(place).read_bytes()
+    import fsspec
+
+    with fsspec.open(place, "rb") as stream:
+        return bytes(stream.read())
 
 
 class _Local:
