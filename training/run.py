@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,5 +46,5 @@ def run_on(config: TrainConfig, here: Ranks, watchers: Sequence[Watcher] = ()) -
             guard = Recovery(config.recovery, config.optimization.warmup_tokens, checkpoints, log, watchers)
         train(state, Keeper(checkpoints, stop, guard), guard, watchers)
         if stop.received and here.first:
-            print(f"{stop.received}: saved at step {state.step}; the same command goes on from there", flush=True)  # noqa: T201
+            sys.stderr.write(f"{stop.received}: saved at step {state.step}; the same command goes on from there\n")
     return state

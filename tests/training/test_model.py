@@ -169,7 +169,10 @@ def test_parameters_are_drawn_alike_for_the_same_seed():
 
 def test_geglu_and_swiglu_are_their_formulas():
     x = torch.randn(3, 32, generator=torch.Generator().manual_seed(0))
-    for activation, gate in (("swiglu", lambda v: v * v.sigmoid()), ("geglu", lambda v: v * 0.5 * (1 + torch.erf(v / 2**0.5)))):
+    for activation, gate in (
+        ("swiglu", lambda v: v * v.sigmoid()),
+        ("geglu", lambda v: v * 0.5 * (1 + torch.erf(v / 2**0.5))),
+    ):
         layer = model(activation=activation).blocks[0].feed_forward
         expected = (gate(x @ layer.gate.weight.T) * (x @ layer.up.weight.T)) @ layer.down.weight.T
         torch.testing.assert_close(layer(x), expected, atol=2e-3, rtol=2e-3)
