@@ -62,8 +62,11 @@ def ablate(run: str | Path, settings: Settings, device: str | None = None) -> Ou
     with ranks(device) as here:
         for kind, one in made.items():
             config = _config(settings, one, folder / kind / "training", kind)
-            if not _finished(folder / kind / "training"):
-                run_on(config, here, [Watch()])
+            if _finished(folder / kind / "training", settings.tokens):
+                continue
+            state = run_on(config, here, [Watch()])
+            if state.tokens < settings.tokens:
+                raise KeyboardInterrupt  # a signal ended the training, which is saved
     logs = {kind: metrics.read(folder / kind / "training") for kind in KINDS}
     return _write(folder, settings, sets.held_out, made, logs)
 
@@ -74,8 +77,11 @@ def _digest(run: Path) -> str:
     return f"{manifest.get('recipe')} {manifest.get('input')}"
 
 
-def _finished(training: Path) -> bool:
-    return (training / metrics.METRICS).is_file() and metrics.read(training)[-1]["kind"] == "finish"
+def _finished(training: Path, tokens: int) -> bool:
+    if not (training / metrics.METRICS).is_file():
+        return False
+    last = metrics.read(training)[-1]
+    return last["kind"] == "finish" and last["tokens"] >= tokens
 
 
 def _config(settings: Settings, made: Made, output: Path, kind: str) -> TrainConfig:
@@ -102,7 +108,7 @@ def _config(settings: Settings, made: Made, output: Path, kind: str) -> TrainCon
                 "seed": settings.seed,
             },
             "precision": "bf16" if settings.preset != "tiny" else "fp32",
-            "checkpoints": {"every": max(1, steps // 4), "keep": 1},
+            "checkpoints": {"every": max(1, steps // 4), "keep": 2},
             "recovery": False,
             "watching": {
                 "every": max(1, steps // LOOKS),
