@@ -20,7 +20,7 @@ CONFIG = """
 output: {output}
 data: {{corpus: {corpus}, sequence_length: 128, micro_batch: 8}}
 model: {{preset: tiny}}
-optimization: {{tokens: 64Ki, batch_tokens: 1Ki, learning_rate: 5.0e-3, optimizer: muon, warmup: 0.05}}
+optimization: {{tokens: 100Ki, batch_tokens: 1Ki, learning_rate: 5.0e-3, optimizer: muon, warmup: 0.05}}
 watching: {{every: 20, validate_every: null, tensorboard: false}}
 """
 
@@ -37,7 +37,7 @@ def entropy(corpus: Path) -> float:
 
 
 def test_a_million_parameters_learn_more_than_frequencies(tmp_path):
-    """Well below: by more than 0.7 nats. It takes some 20 CPU-seconds."""
+    """Well below: by more than 0.9 nats. It takes some 30 CPU-seconds."""
     torch.set_num_threads(1)
     folder = Path(json.__file__).parents[1]
     names = [
@@ -60,9 +60,9 @@ def test_a_million_parameters_learn_more_than_frequencies(tmp_path):
     assert done.exit_code == 0, done.output
     rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     losses = [row["loss"] for row in rows if "loss" in row]
-    assert len(losses) == 64
+    assert len(losses) == 100
     assert losses[0] == pytest.approx(np.log(VOCABULARY), abs=0.1)
-    assert np.mean(losses[-5:]) < entropy(corpus) - 0.7
+    assert np.mean(losses[-5:]) < entropy(corpus) - 0.9
 
 
 @pytest.mark.parametrize(
