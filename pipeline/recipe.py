@@ -44,7 +44,9 @@ class Limits(_Section):
     batch_documents: int = Field(2048, ge=1, description="documents in one batch and one output file")
     batch_text: Size = Field(32 << 20, description="characters in one batch and one output file")
     record_seconds: float = Field(
-        60, gt=0, description="time for one record before its worker is stopped (workers on this machine)"
+        60,
+        gt=0,
+        description="CPU time for one record before its worker is stopped (workers on this machine); ten times as long by the clock",
     )
     attempts: int = Field(2, ge=1, description="how often a record may stop its worker before it counts as failed")
 

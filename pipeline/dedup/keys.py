@@ -17,7 +17,7 @@ import xxhash
 from numba import njit
 
 from filters import segment
-from filters.document import Document, Origin
+from filters.document import Document
 from filters.segment import Array, mix
 from pipeline.dedup import addresses, minhash
 from pipeline.dedup.settings import Dedup, Survivor

@@ -14,7 +14,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from typing import Any
 
 from pipeline import files, pulse
 from pipeline.layout import Layout
+from pipeline.runners.patience import Patience
 from pipeline.runners.runner import Failed, StageFailed, Watcher
 from pipeline.runners.worker import end_with
 from pipeline.stage import Item, Stage, committed
@@ -39,9 +39,8 @@ class _Worker:
     process: Any
     connection: Connection
     slots: Any
+    patience: Patience
     item: Item | None = None
-    seen: tuple[int, int] = (pulse.NOTHING, pulse.NOTHING)
-    since: float = 0.0
     hung: bool = False
 
 
@@ -115,13 +114,14 @@ class LocalRunner:
         slots = self._context.RawArray("q", pulse.SLOTS)
         process = self._context.Process(target=_work, args=(theirs, slots, os.getpid()), daemon=True)
         process.start()
+        assert process.pid
         theirs.close()
-        return _Worker(process, ours, slots)
+        return _Worker(process, ours, slots, Patience(process.pid, self._record_seconds))
 
     def _give(self, worker: _Worker, stage: Stage, item: Item) -> None:
         worker.item = item
         worker.hung = False
-        worker.since = time.monotonic()
+        worker.patience.begin()
         worker.slots[pulse.SPLIT] = pulse.NOTHING
         with contextlib.suppress(
             BrokenPipeError
@@ -169,10 +169,7 @@ class LocalRunner:
     def _watch(self, worker: _Worker) -> None:
         """Kill a worker that has been at the same record for too long."""
         here = (worker.slots[pulse.SPLIT], worker.slots[pulse.RECORD])
-        now = time.monotonic()
-        if worker.item is None or here[0] == pulse.NOTHING or here != worker.seen:
-            worker.seen, worker.since = here, now
-        elif now - worker.since > self._record_seconds and not worker.hung:
+        if worker.item is not None and not worker.hung and worker.patience.is_over(here):
             worker.hung = True
             worker.process.kill()
 

@@ -12,19 +12,19 @@ import shutil
 import signal
 import tempfile
 import threading
-import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]
+import grpc
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
 from pipeline import pulse
 from pipeline.runners import worker
 from pipeline.runners.job import Death
+from pipeline.runners.patience import Patience
 
 TICK = 0.2
 """Seconds between looks at the workers."""
@@ -42,9 +42,8 @@ class _Worker:
     request: Any
     process: Any
     slots: Any
+    patience: Patience
     again: int = 0
-    seen: tuple[int, int] = (pulse.NOTHING, pulse.NOTHING)
-    since: float = 0.0
     hung: bool = False
 
 
@@ -128,7 +127,8 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
             target=worker.work, args=(environment, slots, self._folder / "log"), daemon=True
         )
         process.start()
-        return _Worker(request, process, slots)
+        assert process.pid
+        return _Worker(request, process, slots, Patience(process.pid, self._record_seconds))
 
     def _watch(self) -> None:
         while not self._closed.wait(TICK):
@@ -137,7 +137,6 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
 
     def _look(self) -> None:
         """Note the workers that died, and kill those that have been at the same record for too long."""
-        now = time.monotonic()
         for name, one in list(self._workers.items()):
             here = (one.slots[pulse.SPLIT], one.slots[pulse.RECORD])
             if (code := one.process.exitcode) is not None:
@@ -147,9 +146,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
                     if not one.again or here[0] != pulse.NOTHING:  # one that nobody needed may end as it likes
                         self._deaths.append(Death(self._cause(one, code), *here))
                     self._replace(name, one)
-            elif here[0] == pulse.NOTHING or here != one.seen:
-                one.seen, one.since = here, now
-            elif now - one.since > self._record_seconds and not one.hung:
+            elif not one.hung and one.patience.is_over(here):
                 one.hung = True
                 one.process.kill()
 
