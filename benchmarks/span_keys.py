@@ -13,7 +13,7 @@ from pipeline import recipe_file
 from pipeline.dedup import inputs, key_table
 from pipeline.dedup.find import FindRepeats
 from pipeline.dedup.inputs import DOCUMENTS_PER_BLOCK, Inputs, KeyFile
-from pipeline.dedup.keys import Keys
+from pipeline.dedup.keys import Keys, Lists
 from pipeline.layout import Layout
 from pipeline.plan import RECORD_BITS
 from pipeline.recipe import Recipe
@@ -60,11 +60,11 @@ def write(count: int, out: Path) -> int:
 
 
 def _table(keys: np.typing.NDArray[np.uint64], first: int) -> pa.Table:
-    none = np.empty(0, np.uint64)
-    empty = Keys(0, 0, 0, np.empty(0, np.uint32), none, none)
+    none = Lists(np.zeros(DOCUMENTS_A_FILE + 1, np.int64), np.empty(0, np.uint64))
+    spans = Lists(np.arange(0, len(keys) + 1, KEYS_A_DOCUMENT), keys)
+    digests = np.zeros((DOCUMENTS_A_FILE, 2), np.uint64)
     numbers = list(range(first, first + DOCUMENTS_A_FILE))
-    spans = [empty._replace(spans=one) for one in keys.reshape(DOCUMENTS_A_FILE, KEYS_A_DOCUMENT)]
-    return key_table.made(numbers, numbers, spans)
+    return key_table.made(numbers, numbers, Keys(digests, digests, digests[:, 0], none, spans, none))
 
 
 def run(out: str, memory: str, workers: int, watcher: Watcher) -> None:

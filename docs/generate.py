@@ -20,11 +20,14 @@ from pydantic import BaseModel, BeforeValidator, ByteSize
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from docs import anchors
 from filters import catalog
 from filters.pii import PiiSettings
 from pipeline.dedup.settings import Benchmark, Boilerplate, Decontaminate, Dedup, Near, Sentence, Survivor
-from pipeline.recipe import Alarms, Limits, Recipe, Shards, parse_size
+from pipeline.models.settings import PerplexityModel, QualityModel
+from pipeline.recipe import Alarms, Limits, Recipe, Shards
 from pipeline.recipe_file import DEFAULT_CHAINS
+from pipeline.sizes import parse_size
 from pipeline.sources.catalog import KINDS
 from pipeline.sources.crawl.selection import Links
 from pipeline.sources.source import Source
@@ -39,6 +42,7 @@ MEANINGS: Mapping[str, str] = {
     "Recipe.filters": "chains of filters by name, or `false` for no filters at all; see [filters](#filters)",
     "Recipe.measure_removed": "whether a document that a filter has removed is still measured by the filters after it, "
     "so that its signals are complete",
+    "Recipe.models": "models that the run trains for its filters; see [models](#models)",
     "Recipe.dedup": "which duplicates are removed; see [dedup](#dedup)",
     "Recipe.pii": "which personal data is replaced; see [pii](#pii)",
     "Recipe.tokenizer": "how the tokenizer is trained, or which one is taken; see [tokenizer](#tokenizer)",
@@ -53,6 +57,10 @@ MEANINGS: Mapping[str, str] = {
     "Dedup.sentence": "repeated spans of sentences; see [dedup.sentence](#dedupsentence)",
     "Near.bands": "bands of a signature; two documents are compared when one band is equal in both",
     "Near.rows": "values in a band; a signature has `bands` × `rows` values",
+    "PerplexityModel.kind": "what is trained",
+    "QualityModel.kind": "what is trained",
+    "QualityModel.dimensions": "numbers for each word and n-gram",
+    "QualityModel.epochs": "how often every document is learned from",
     "Alarms.action": "`stop`: the run ends with exit code 1; `warn`: it says so and goes on",
     "Warc.extractor": "what takes the main content from HTML; `corpusmill` is ours, `everything` is all visible text",
     "CommonCrawl.extractor": "as for `warc`",
@@ -87,11 +95,12 @@ def filters_page() -> str:
     """The filter reference."""
     title, said, rest = catalog.documentation().split("\n\n", 2)
     names = ", ".join(f"[{name}](#{name})" for name in sorted(catalog.FILTERS))
+    names += "; [values on known texts](#values-on-known-texts)"
     about = (
         f"{said} Written by `python -m docs.generate`. How to use filters in a recipe: "
         "[recipe reference](recipe.md#filters). How to write one: [guide](guide.md#a-filter-of-your-own)."
     )
-    return "\n\n".join([title, about, names, rest])
+    return "\n\n".join([title, about, names, rest.rstrip("\n"), anchors.section()])
 
 
 def recipe_page() -> str:
@@ -114,6 +123,11 @@ def recipe_page() -> str:
         *_section("select", Links),
         "## filters",
         _filters(),
+        "## models",
+        "A mapping of models that the run trains before it filters: a name, and the settings of its `kind`. A filter uses "
+        "one by giving its name as `model`. How they are made, and what is stored with them: [models](models.md).",
+        *_section("kind: perplexity", PerplexityModel, level=3),
+        *_section("kind: quality", QualityModel, level=3),
         *_section("dedup", Dedup),
         *_section("dedup.near", Near, level=3),
         *_section("dedup.sentence", Sentence, level=3),

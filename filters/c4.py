@@ -29,20 +29,45 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
+import numpy as np
+from numba import njit
 from pydantic import Field
 
-from filters.characters import UNSPACED
+from filters import characters, segment
+from filters.characters import SPACE, UNSPACED_LETTER
 from filters.document import Document
 from filters.filter import Filter, Rule, Signal, register, rule_when
+from filters.segment import Array
 
-_END_MARKS: Final = (".", "?", "!", '"')
-_FULL_WIDTH_END: Final = re.compile("[。！？｡][”’\"'」』）】》]*$")
+_KEPT, _LONG_WORD, _NO_END_MARK, _TOO_SHORT, _JAVASCRIPT, _POLICY, _CITED = range(7)
+_CUTS: Final = ("", "lines_long_word", "lines_no_end_mark", "lines_too_short", "lines_javascript", "lines_policy")
+"""What a line is cut for, by the number that the kernel gives it; ``_CITED`` is not judged yet, it has a bracket."""
+
+FULL_STOP, QUESTION, EXCLAMATION, QUOTE, APOSTROPHE, BRACKET = (ord(character) for character in ".?!\"'[")
+FULL_WIDTH_MARKS = tuple(ord(character) for character in "。！？｡")
+CLOSERS = tuple(ord(character) for character in "”’\"'」』）】》")
+_MOST_CLOSERS: Final = 7
+"""Closing marks behind a full-width end mark; they do not pile up higher."""
+
 _CITATION: Final = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
 _POLICIES: Final = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
+
+
+def signals_named(prefix: str) -> tuple[Signal, ...]:
+    """What C4's cleaning measures, under names with this prefix."""
+    return (
+        Signal(f"{prefix}.lines_long_word", 0, math.inf, "lines cut for a word that is too long"),
+        Signal(f"{prefix}.lines_no_end_mark", 0, math.inf, "lines cut that did not end as a sentence does"),
+        Signal(f"{prefix}.lines_too_short", 0, math.inf, "lines cut with too few words"),
+        Signal(f"{prefix}.lines_javascript", 0, math.inf, "lines cut that spoke of JavaScript"),
+        Signal(f"{prefix}.lines_policy", 0, math.inf, "lines cut that spoke of cookies, privacy or terms of use"),
+        Signal(f"{prefix}.lorem_ipsum", 0, math.inf, "occurrences of lorem ipsum in the lines kept"),
+        Signal(f"{prefix}.curly_brackets", 0, math.inf, "opening curly brackets in the lines kept"),
+        Signal(f"{prefix}.sentences", 0, math.inf, "sentences of the lines kept"),
+    )
 
 
 @register
@@ -50,16 +75,13 @@ class C4(Filter):
     """Cut lines that are no sentences; remove pages with filler text, code, or too few sentences."""
 
     name: ClassVar[str] = "c4"
-    signals: ClassVar[tuple[Signal, ...]] = (
-        Signal("c4.lines_long_word", 0, math.inf, "lines cut for a word that is too long"),
-        Signal("c4.lines_no_end_mark", 0, math.inf, "lines cut that did not end as a sentence does"),
-        Signal("c4.lines_too_short", 0, math.inf, "lines cut with too few words"),
-        Signal("c4.lines_javascript", 0, math.inf, "lines cut that spoke of JavaScript"),
-        Signal("c4.lines_policy", 0, math.inf, "lines cut that spoke of cookies, privacy or terms of use"),
-        Signal("c4.lorem_ipsum", 0, math.inf, "occurrences of lorem ipsum in the lines kept"),
-        Signal("c4.curly_brackets", 0, math.inf, "opening curly brackets in the lines kept"),
-        Signal("c4.sentences", 0, math.inf, "sentences of the lines kept"),
-    )
+    signals: ClassVar[tuple[Signal, ...]] = signals_named("c4")
+    wide: ClassVar[bool] = True
+    """Whether full-width marks end lines, and characters of scripts without spaces are words."""
+    apostrophes_end: ClassVar[bool] = False
+    """Whether ``'`` is an end mark."""
+    cited_words_count: ClassVar[bool] = False
+    """Whether the words of a line are counted before its citations are cut."""
 
     terminal_punctuation: bool = Field(True, description="whether lines need an end mark (step 3); FineWeb: false")
     min_words_per_line: int = Field(5, ge=0)
@@ -70,71 +92,132 @@ class C4(Filter):
 
     def clean(self, document: Document) -> None:
         """Cut lines; how many, and why, goes into the document's signals."""
-        cut: Counter[str] = Counter()
-        page = document.text.lower()
+        text, lines = document.text, document.lines
+        codes = self._codes(document.codepoints, lines.starts, lines.stops, self.max_word_length, "[" in text)
+        page = text.lower()
         policies = [policy for policy in _POLICIES if policy in page]  # on most pages none: nothing to look for by line
-        javascript = "javascript" in page
-        kept = []
-        for raw in document.text.split("\n"):
-            line = raw.strip()
-            if not line:
-                continue
-            reason, line = self._judge(line, policies, javascript)
-            if reason:
-                cut[reason] += 1
-            else:
+        by_line = bool(policies) or "javascript" in page
+        kept, cut = [], [0] * len(_CUTS)
+        for start, stop, judged in zip(lines.starts.tolist(), lines.stops.tolist(), codes.tolist(), strict=True):
+            code, line = judged, text[start:stop]
+            if code == _CITED:
+                code, line = self._without_citations(line)
+            if code == _KEPT and by_line:
+                code = _speaks_of(line.lower(), policies)
+            if code == _KEPT:
                 kept.append(line)
+            else:
+                cut[code] += 1
         document.replace_text("\n".join(kept))
-        for signal in self.signals[:5]:
-            document.signals[signal.name] = cut[signal.name]
+        prefix = self.name
+        for code in range(_LONG_WORD, len(_CUTS)):
+            document.signals[f"{prefix}.{_CUTS[code]}"] = cut[code]
 
     def measure(self, document: Document) -> Mapping[str, float]:
         """What the lines kept contain."""
         return {
-            "c4.lorem_ipsum": document.text.lower().count("lorem ipsum"),
-            "c4.curly_brackets": document.text.count("{"),
-            "c4.sentences": len(document.sentences),
+            f"{self.name}.lorem_ipsum": document.text.lower().count("lorem ipsum"),
+            f"{self.name}.curly_brackets": document.text.count("{"),
+            f"{self.name}.sentences": len(document.sentences),
         }
 
     def rules(self) -> tuple[Rule, ...]:
         """The rules for pages."""
+        name = self.name
         return (
-            *rule_when(self.max_lorem_ipsum, "c4.lorem_ipsum", ">", "c4.lorem_ipsum"),
-            *rule_when(self.max_curly_brackets, "c4.curly_brackets", ">", "c4.curly_bracket"),
-            *rule_when(self.min_sentences, "c4.sentences", "<", "c4.too_few_sentences"),
+            *rule_when(self.max_lorem_ipsum, f"{name}.lorem_ipsum", ">", f"{name}.lorem_ipsum"),
+            *rule_when(self.max_curly_brackets, f"{name}.curly_brackets", ">", f"{name}.curly_bracket"),
+            *rule_when(self.min_sentences, f"{name}.sentences", "<", f"{name}.too_few_sentences"),
         )
 
-    def _judge(self, line: str, policies: list[str], javascript: bool) -> tuple[str, str]:
-        """Why a stripped line is cut (empty: it stays), and the line without its citations."""
-        if len(line) > self.max_word_length and max(map(len, line.split())) > self.max_word_length:
-            return "c4.lines_long_word", line
-        if "[" in line:
-            line = _CITATION.sub("", line)
-        if self.terminal_punctuation and not _ends(line):
-            return "c4.lines_no_end_mark", line
-        if not _has_words(line, self.min_words_per_line):
-            return "c4.lines_too_short", line
-        if policies or javascript:
-            lower = line.lower()
-            if "lorem ipsum" in lower:  # the page goes because of it, whatever else the line says
-                return "", line
-            if "javascript" in lower:
-                return "c4.lines_javascript", line
-            if "{" not in line and any(policy in lower for policy in policies):
-                return "c4.lines_policy", line
-        return "", line
+    def _codes(self, points: Array, starts: Array, stops: Array, longest: int, brackets: bool) -> Array:
+        ends = self.terminal_punctuation
+        return _judge(
+            points, characters.flags(), starts, stops, ends, self.apostrophes_end, self.wide,
+            self.min_words_per_line, longest, brackets,
+        )  # fmt: skip
+
+    def _without_citations(self, line: str) -> tuple[int, str]:
+        """The code of a line with a bracket, whose words are short enough, and the line without its citations."""
+        cut = _CITATION.sub("", line)
+        if self.cited_words_count and len(line.split(None, self.min_words_per_line)) < self.min_words_per_line:
+            ended = cut.endswith((".", "?", "!", '"', "'")) and not cut.endswith("...")
+            return (_TOO_SHORT if ended or not self.terminal_punctuation else _NO_END_MARK), cut
+        whole = np.zeros(1, np.uint32), np.array([len(cut)], np.uint32)
+        [code] = self._codes(segment.codepoints(cut), *whole, len(line), False).tolist()
+        if self.cited_words_count and code == _TOO_SHORT:
+            code = _KEPT
+        return code, cut
 
 
-def _ends(line: str) -> bool:
-    if line.endswith(_END_MARKS):
-        return not line.endswith("...")
-    return not line.isascii() and _FULL_WIDTH_END.search(line[-8:]) is not None  # closing marks do not pile up higher
+def _speaks_of(lower: str, policies: list[str]) -> int:
+    if "lorem ipsum" in lower:  # the page goes because of it, whatever else the line says
+        return _KEPT
+    if "javascript" in lower:
+        return _JAVASCRIPT
+    return _POLICY if "{" not in lower and any(policy in lower for policy in policies) else _KEPT
 
 
-def _has_words(line: str, count: int) -> bool:
-    """Whether a line has so many white-space words, each character of a script without spaces being one."""
-    if len(line.split(None, count)) >= count:
-        return True
-    if line.isascii():
+@njit(cache=True)
+def _judge(
+    points: Array,
+    flags: Array,
+    starts: Array,
+    stops: Array,
+    need_end: bool,
+    apostrophes_end: bool,
+    wide: bool,
+    min_words: int,
+    max_word: int,
+    brackets: bool,
+) -> Array:
+    """The code of each line, by the first four steps."""
+    codes = np.zeros(len(starts), np.uint8)
+    for k in range(len(starts)):
+        start: Any = np.int64(starts[k])
+        stop: Any = np.int64(stops[k])
+        cited = False
+        words = length = 0
+        for i in range(start, stop):
+            flag = flags[points[i]]
+            if brackets and points[i] == BRACKET:
+                cited = True
+            if flag & SPACE:
+                length = 0
+                continue
+            length += 1
+            if length == 1 or (wide and (flag & UNSPACED_LETTER or flags[points[i - 1]] & UNSPACED_LETTER)):
+                words += 1
+            if length > max_word:
+                codes[k] = _LONG_WORD
+                break
+            if words >= min_words and not brackets and stop - i <= max_word - length:
+                break  # no longer word can follow
+        if codes[k] == _LONG_WORD:
+            continue
+        if cited:
+            codes[k] = _CITED
+        elif need_end and not _ends(points, start, stop, apostrophes_end, wide):
+            codes[k] = _NO_END_MARK
+        elif words < min_words:
+            codes[k] = _TOO_SHORT
+    return codes
+
+
+@njit(cache=True)
+def _ends(points: Array, start: int, stop: int, apostrophes_end: bool, wide: bool) -> bool:
+    """Whether a line ends as a sentence does."""
+    if stop == start:
         return False
-    return len(UNSPACED.findall(line)) + len(UNSPACED.sub(" ", line).split(None, count)) >= count
+    last = points[stop - 1]
+    if last == FULL_STOP:
+        return stop - start < 3 or points[stop - 2] != FULL_STOP or points[stop - 3] != FULL_STOP
+    if last in (QUESTION, EXCLAMATION, QUOTE) or (apostrophes_end and last == APOSTROPHE):
+        return True
+    if wide:
+        for i in range(stop - 1, max(start, stop - 1 - _MOST_CLOSERS) - 1, -1):
+            if points[i] in FULL_WIDTH_MARKS:
+                return True
+            if points[i] not in CLOSERS:
+                return False
+    return False

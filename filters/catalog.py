@@ -12,7 +12,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from filters import (  # noqa: F401 - importing a filter's module registers it
+    boilerplate,
     c4,
+    chinese,
     code_quality,
     fineweb,
     gopher_quality,
@@ -20,13 +22,19 @@ from filters import (  # noqa: F401 - importing a filter's module registers it
     keywords,
     language,
     length,
+    line_language,
     perplexity,
     quality_classifier,
     url,
+    word_segmenter,
 )
+from filters.datatrove import c4 as _c4  # noqa: F401
+from filters.datatrove import quality as _quality  # noqa: F401
+from filters.datatrove import repetition as _repetition  # noqa: F401
 from filters.filter import FILTERS, Filter
+from filters.heuristics import data_juicer, madlad, nemo, redpajama, refinedweb, token_repetition  # noqa: F401
 
-__all__ = ["FILTERS", "conditions", "documentation", "load_plugins"]
+__all__ = ["FILTERS", "conditions", "documentation", "load_plugins", "settings_of"]
 
 
 def load_plugins(modules: Sequence[str]) -> None:
@@ -93,6 +101,16 @@ def conditions(filter_class: type[Filter]) -> list[tuple[str, str]]:
         (rule.reason, f"`{rule.signal}` {rule.comparison} {_threshold(names, rule.threshold)}".replace("<", "&lt;"))
         for rule in filter_.rules()
     ]
+
+
+def settings_of(filter_: Filter) -> dict[str, str]:
+    """The setting that holds the threshold of each rule in force, by reason; rules without such a setting are left out."""
+    found: dict[str, str] = {}
+    for name, field in type(filter_).model_fields.items():
+        if field.annotation in (float | None, int | None) and getattr(filter_, name) is not None:
+            without = {rule.reason for rule in filter_.model_copy(update={name: None}).rules()}
+            found |= {rule.reason: name for rule in filter_.rules() if rule.reason not in without}
+    return found
 
 
 def _threshold(names: dict[float, str], value: float) -> str:

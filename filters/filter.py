@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from filters.document import Document
 
@@ -48,6 +48,10 @@ class Rule:
         """Whether any value in the signal's range would make the rule remove a document."""
         return any(COMPARE[self.comparison](value, self.threshold) for value in (signal.low, signal.high))
 
+    def always_fires(self, signal: Signal) -> bool:
+        """Whether every value in the signal's range makes the rule remove the document."""
+        return all(COMPARE[self.comparison](value, self.threshold) for value in (signal.low, signal.high))
+
 
 class Filter(BaseModel):
     """The base of every filter. Its fields are what a recipe may set; a threshold set to null is a rule left out.
@@ -62,6 +66,15 @@ class Filter(BaseModel):
     name: ClassVar[str]
     """The name in recipes; the signals are called ``<prefix>.<what is measured>``."""
     signals: ClassVar[tuple[Signal, ...]]
+    model_kind: ClassVar[str] = ""
+    """The kind of trained model that it reads, as the recipe's section ``models`` calls it."""
+    hints: ClassVar[tuple[str, ...]] = ()
+    """Settings that ``measure`` reads only to save work: another value hardly changes what it finds."""
+
+    languages: tuple[str, ...] = Field(
+        (),
+        description="only documents in these languages (found by `language` before) are measured and judged; none: all",
+    )
 
     def prepare(self) -> None:
         """Load what ``measure`` needs (models, lists); called once per process before the first document.
@@ -84,6 +97,15 @@ class Filter(BaseModel):
         """Paths of the models and lists it reads: they count as part of the recipe, and ``check`` looks for them."""
         return ()
 
+    def reads_model(self) -> str | None:
+        """What a recipe gives as its trained model: a path, or a name of the section ``models``; None without one."""
+        return None
+
+    def with_models(self, places: Mapping[str, str]) -> Filter:
+        """A copy that reads its model from the path that ``places`` has for it, if it has one."""
+        del places
+        return self
+
 
 class Judge:
     """A filter at work: prepared once, its rules read once, then applied to document after document."""
@@ -94,7 +116,12 @@ class Judge:
         self._rules = filter_.rules()
 
     def __call__(self, document: Document) -> None:
-        """Clean, measure and judge: fills the document's signals and, where a rule fires, ``removed_by``."""
+        """Clean, measure and judge: fills the document's signals and, where a rule fires, ``removed_by``.
+
+        A document in none of the filter's languages is left alone.
+        """
+        if self._filter.languages and document.language not in self._filter.languages:
+            return
         self._filter.clean(document)
         document.signals.update(self._filter.measure(document))
         for rule in self._rules:

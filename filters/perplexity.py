@@ -2,49 +2,38 @@
 
 Wenzek et al. 2020 (CCNet): every line that is not blank is scored by KenLM with sentence begin and end; perplexity is
 10^(-score / length), where score is the sum of the lines' log10 probabilities and length that of their tokens + 1
-(the sentence end). Low is like the training text; very low is often boilerplate. Thresholds mean something for one
-model only, so there is no default: for its own English model CCNet calls up to 340 "head" and up to 520 "middle".
+(the sentence end). Low is like the training text; very low is often boilerplate. Numbers mean something for one model
+only, so there is no default. CCNet cuts the documents of a crawl at the 30th and 60th percentile into ``head``,
+``middle`` and ``tail``, and `max: middle` removes the tail; the cut-offs lie beside a model that `corpusmill models
+train-perplexity` made, and in `cutoffs` for CCNet's own models (English: 340 and 520).
 
-``normalize`` does what CCNet does before it splits: lower case; accents dropped (NFD without marks); every digit is
-0; typographic and full-width punctuation becomes ASCII; control characters vanish. Tokens are what is between white
-space (``tokens: space``) or Unicode words without punctuation (``tokens: word``, which makes Han characters tokens);
-the model must have been trained on the same.
+`model` is a path, the name of a model in the recipe's section `models`, or has `{language}` in it, which stands for the
+document's language; a folder is short for `FOLDER/{language}.arpa.bin`. A document in a language without a model is not
+measured. A SentencePiece model `NAME.sp.model` beside `NAME.arpa.bin` is used, as CCNet's are.
+
+`normalize` does what CCNet does before it splits: lower case; accents dropped (NFD without marks); every digit is
+0; typographic and full-width punctuation becomes ASCII; control characters vanish. Tokens are SentencePiece pieces,
+what is between white space (`tokens: space`) or Unicode words without punctuation (`tokens: word`, which makes Han
+characters tokens); the model must have been trained on the same.
+
+`lines: each` scores every line by itself. `joined` scores the document as one line, as DCLM and Data-Juicer do. `ccnet`
+does what CCNet's released code does, and what its cut-offs were computed with: one line, made by dropping newlines and
+tabs, which joins the words around them.
 """
-
-# CCNet removes newlines before it splits, which joins the words around them, and reads the full-width 1 as a quote;
-# ours does neither. CCNet's own models expect SentencePiece pieces. DCLM and Data-Juicer score the document as a
-# single line.
 
 from __future__ import annotations
 
 import functools
 import math
-import re
-import unicodedata
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import ClassVar, Literal
 
-import regex
 from pydantic import Field
 
-from filters import segment
+from filters import language_models
 from filters.document import Document
 from filters.filter import Filter, Rule, Signal, register, rule_when
-
-_MARKS: Final = regex.compile(r"\p{Mn}+")
-_DIGITS: Final = re.compile(r"\d")
-_PLAIN: Final = (
-    dict.fromkeys(map(chr, (*range(9), *range(11, 32), *range(127, 160))), "")
-    | {"\t": " ", "．": ". ", "—": " - ", "…": "..."}
-    | dict.fromkeys("“”„«»「」《》", '"')
-    | dict.fromkeys("‘’´", "'")
-    | dict(zip("，、。：∶；？！（）【】〈〉％～–━►", ",,.::;?!()[]<>%~---", strict=True))
-)
-"""Plain forms of control characters and of typographic and full-width punctuation."""
-_TO_PLAIN: Final = re.compile("[" + re.escape("".join(_PLAIN)) + "]")  # eight times as fast as str.translate
-_LARGEST_EXPONENT: Final = 300.0
-"""10^300 is still a float; a text of nothing but unknown tokens can exceed it."""
+from filters.language_models import BUCKETS, LanguageModel, Lines, Tokens
 
 
 @register
@@ -54,69 +43,82 @@ class Perplexity(Filter):
     name: ClassVar[str] = "perplexity"
     signals: ClassVar[tuple[Signal, ...]] = (
         Signal("perplexity.perplexity", 1, math.inf, "perplexity by token under the model"),
+        Signal("perplexity.bucket", 0, 2, "0 head, 1 middle, 2 tail, where the model has cut-offs"),
     )
 
-    model: str = Field(description="path of a KenLM model, binary or ARPA")
-    max: float | None = None
-    min: float | None = None
-    normalize: bool = True
-    tokens: Literal["space", "word"] = "space"
+    model_kind: ClassVar[str] = "perplexity"
+
+    model: str = Field(
+        description="path of a KenLM model (binary or ARPA), a folder of them, or a name of the section models"
+    )
+    max: float | Literal["head", "middle"] | None = None
+    min: float | Literal["middle", "tail"] | None = None
+    tokens: Tokens | None = Field(
+        None, description="null: as the model's own description says, else by what lies beside it"
+    )
+    normalize: bool | None = Field(None, description="null: as the model's own description says, else true")
+    lines: Lines | None = Field(None, description="null: as the model's own description says, else each")
+    cutoffs: str | None = Field(None, description="path of a table as CCNet's cutoff.csv; null: as beside the model")
 
     def prepare(self) -> None:
-        """Loads the model."""
-        _load(self.model)
+        """Loads the models, and checks that there are cut-offs where a rule needs them."""
+        models = _models(self.model)
+        if not models:
+            raise FileNotFoundError(f"there is no KenLM model at {self.model}")
+        loaded = {language: self._load(path, language) for language, path in models.items()}
+        if isinstance(self.max, str) or isinstance(self.min, str):
+            without = [models[language] for language, model in loaded.items() if not model.cutoffs]
+            if len(without) == len(loaded):
+                raise ValueError(
+                    f"{', '.join(without)}: head and middle are not known; give numbers, or cutoffs, or train the model "
+                    "with corpusmill models train-perplexity"
+                )
 
     def measure(self, document: Document) -> Mapping[str, float]:
-        """Perplexity, unless the text has no token."""
-        model = _load(self.model)
-        score = 0.0
-        length = 0
-        text = normalize(document.text) if self.normalize else document.text
-        for line in text.split("\n"):
-            tokens = line.split() if self.tokens == "space" else _words(line)
-            if tokens:
-                score += model.score(" ".join(tokens), bos=True, eos=True)
-                length += len(tokens) + 1
-        if not length:
+        """Perplexity and bucket, unless the text has no token or the language no model."""
+        models = _models(self.model)
+        path = models.get("") or models.get(document.language)
+        if path is None:
             return {}
-        return {"perplexity.perplexity": 10.0 ** min(-score / length, _LARGEST_EXPONENT)}
+        model = self._load(path, document.language)
+        perplexity = model.perplexity(document.text)
+        if perplexity is None:
+            return {}
+        bucket = model.bucket(perplexity)
+        return {"perplexity.perplexity": perplexity} | ({} if bucket is None else {"perplexity.bucket": float(bucket)})
 
     def rules(self) -> tuple[Rule, ...]:
         """At most ``max``, at least ``min``."""
-        return (
-            *rule_when(self.max, "perplexity.perplexity", ">", "perplexity.too_high"),
-            *rule_when(self.min, "perplexity.perplexity", "<", "perplexity.too_low"),
-        )
+        rules: list[Rule] = []
+        for limit, comparison, reason in (
+            (self.max, ">", "perplexity.too_high"),
+            (self.min, "<", "perplexity.too_low"),
+        ):
+            if isinstance(limit, str):
+                rules.append(Rule("perplexity.bucket", comparison, BUCKETS.index(limit), reason))
+            else:
+                rules += rule_when(limit, "perplexity.perplexity", comparison, reason)
+        return tuple(rules)
 
     def files(self) -> tuple[str, ...]:
+        """The models, and what lies beside them."""
+        models = _models(self.model).values()
+        others = (language_models.beside(path, ending) for path in models for ending in (".sp.model", ".json"))
+        found = [*(models or [self.model]), *filter(None, others), *filter(None, [self.cutoffs])]
+        return tuple(found)
+
+    def reads_model(self) -> str:
         """The model."""
-        return (self.model,)
+        return self.model
 
+    def with_models(self, places: Mapping[str, str]) -> Filter:
+        """A copy that reads its model where that was trained."""
+        return self.model_copy(update={"model": places.get(self.model, self.model)})
 
-def normalize(text: str) -> str:
-    """CCNet's normalisation of a text before it is split into tokens; newlines stay."""
-    text = text.lower()
-    if not text.isascii():
-        text = _MARKS.sub("", unicodedata.normalize("NFD", text))
-    return _TO_PLAIN.sub(lambda found: _PLAIN[found[0]], _DIGITS.sub("0", text))
-
-
-def _words(line: str) -> list[str]:
-    found = segment.words(segment.codepoints(line))
-    return [line[start:stop] for start, stop in zip(found.starts.tolist(), found.stops.tolist(), strict=True)]
+    def _load(self, path: str, language: str) -> LanguageModel:
+        return language_models.load(path, self.tokens, self.normalize, self.lines, self.cutoffs, language)
 
 
 @functools.cache
-def _load(path: str) -> Any:
-    """The KenLM model at a path. Raises FileNotFoundError, or ValueError for a file that is no model."""
-    import kenlm
-
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no KenLM model at {path}")
-    config = kenlm.Config()
-    config.show_progress = False
-    config.arpa_complain = kenlm.ARPALoadComplain.NONE
-    try:
-        return kenlm.Model(path, config)
-    except OSError as error:
-        raise ValueError(f"{path} is not a KenLM model: {error}") from error
+def _models(path: str) -> dict[str, str]:
+    return language_models.model_files(path)

@@ -11,6 +11,7 @@ Offsets are code point indices, so ``text[start:stop]`` is the segment. Every fu
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -77,6 +78,18 @@ class Segments(NamedTuple):
         return int(self.starts.shape[0])
 
 
+class FlatWords(NamedTuple):
+    """The words of several texts, one after the other: those of text i are ``offsets[i]`` to ``offsets[i + 1]``.
+
+    Starts and stops (uint32) are code point offsets in their own text, hashes (uint64) are of the folded word.
+    """
+
+    starts: Array
+    stops: Array
+    hashes: Array
+    offsets: Array
+
+
 def codepoints(text: str) -> Array:
     """The text's code points: uint32, shape (len(text),)."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
@@ -100,12 +113,20 @@ def paragraphs(points: Array) -> Segments:
 def sentences(points: Array) -> Spans:
     """The sentences of a text given as code points.
 
-    A sentence ends at a newline; after ``。！？；`` and their kin with the quotes that close there; and after ``.``,
-    ``!``, ``?``, ``…`` and other scripts' marks with the closing quotes, where white space follows, unless the next
-    letter is lower case or the mark is a full stop after a single capital (an initial) or a known abbreviation.
+    A sentence ends at a newline; after ``。！？；`` and after the marks of other scripts that need no space behind them (danda,
+    ``؟ ۔``, Ethiopic, Burmese, Khmer, Tibetan) with the quotes that close there; and after ``.``, ``!``, ``?``, ``…`` and the
+    other marks that Unicode calls Sentence_Terminal with the closing quotes, where white space follows, unless the next
+    letter is lower case or the mark is a full stop after a single capital (an initial) or a known abbreviation. Thai and Lao
+    have no such mark: their sentences are lines.
     Sentences are stripped; a stretch without any letter or digit belongs to no sentence.
     """
     return Spans(*_sentences(points, characters.flags(), _abbreviations()))
+
+
+def hashes(points: Array, starts: Array, stops: Array) -> Array:
+    """A 64-bit hash of each segment as it is written: uint64, one a segment."""
+    found: Array = _hashes(points, starts, stops)
+    return found
 
 
 def folded_hashes(points: Array, found: Segments) -> Array:
@@ -122,6 +143,24 @@ def squeezed(points: Array) -> Array:
 def folded_words(points: Array) -> Segments:
     """The words of a text with ``folded_hashes`` for hashes, in one pass: for those who need no other hashes."""
     return Segments(*_words(points, characters.flags(), characters.folds()))
+
+
+def flat_codepoints(texts: Sequence[str]) -> tuple[Array, Array]:
+    """The code points of several texts, one after the other, and where each begins: uint32, and int64 (len(texts) + 1,)."""
+    offsets = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum([len(text) for text in texts], out=offsets[1:])
+    return codepoints("".join(texts)), offsets
+
+
+def flat_folded_words(points: Array, offsets: Array) -> FlatWords:
+    """``folded_words`` of every text of ``flat_codepoints``, in one call: a call costs what thousand characters do."""
+    return FlatWords(*_flat_folded_words(points, offsets, characters.flags(), characters.folds()))
+
+
+def flat_squeezed(points: Array, offsets: Array) -> tuple[Array, Array]:
+    """``squeezed`` of every text of ``flat_codepoints``, one after the other, and where each begins."""
+    found: tuple[Array, Array] = _flat_squeezed(points, offsets, characters.flags())
+    return found
 
 
 def white_space_words(points: Array) -> tuple[int, int]:
@@ -145,6 +184,14 @@ def _hash(points: Array, start: int, stop: int) -> np.uint64:
     if (stop - start) % 2:
         running = mix(running, np.uint64(points[stop - 1]))
     return running
+
+
+@njit(cache=True)
+def _hashes(points: Array, starts: Array, stops: Array) -> Array:
+    made = np.empty(len(starts), np.uint64)
+    for k in range(len(starts)):
+        made[k] = _hash(points, starts[k], stops[k])
+    return made
 
 
 @njit(cache=True)
@@ -226,6 +273,29 @@ def _words(points: Array, flags: Array, folds: Array | None) -> tuple[Array, Arr
     starts = np.empty(size, np.uint32)
     stops = np.empty(size, np.uint32)
     hashes = np.empty(size, np.uint64)
+    count = _fill_words(points, flags, folds, starts, stops, hashes)
+    return starts[:count].copy(), stops[:count].copy(), hashes[:count].copy()
+
+
+@njit(cache=True)
+def _flat_folded_words(points: Array, offsets: Array, flags: Array, folds: Array) -> tuple[Array, Array, Array, Array]:
+    size = len(points)
+    starts = np.empty(size, np.uint32)
+    stops = np.empty(size, np.uint32)
+    hashes = np.empty(size, np.uint64)
+    first = np.zeros(len(offsets), np.int64)
+    for text in range(len(offsets) - 1):
+        at = first[text]
+        own = points[offsets[text] : offsets[text + 1]]
+        first[text + 1] = at + _fill_words(own, flags, folds, starts[at:], stops[at:], hashes[at:])
+    count = first[-1]
+    return starts[:count].copy(), stops[:count].copy(), hashes[:count].copy(), first
+
+
+@njit(cache=True)
+def _fill_words(points: Array, flags: Array, folds: Array | None, starts: Array, stops: Array, hashes: Array) -> int:
+    """Fill in the words of a text from the beginning of the arrays on; how many they are."""
+    size = len(points)
     count = 0
     start = 0
     before = OTHER
@@ -260,7 +330,7 @@ def _words(points: Array, flags: Array, folds: Array | None) -> tuple[Array, Arr
         before = previous
         previous = current
         regional = regional + 1 if current == REGIONAL else 0
-    return starts[:count].copy(), stops[:count].copy(), hashes[:count].copy()
+    return count
 
 
 @njit(cache=True)
@@ -395,6 +465,21 @@ def _folded(points: Array, starts: Array, stops: Array, folds: Array) -> Array:
 @njit(cache=True)
 def _squeezed(points: Array, flags: Array) -> Array:
     made = np.empty(len(points), np.uint32)
+    return made[: _fill_squeezed(points, flags, made)].copy()
+
+
+@njit(cache=True)
+def _flat_squeezed(points: Array, offsets: Array, flags: Array) -> tuple[Array, Array]:
+    made = np.empty(len(points), np.uint32)
+    first = np.zeros(len(offsets), np.int64)
+    for text in range(len(offsets) - 1):
+        at = first[text]
+        first[text + 1] = at + _fill_squeezed(points[offsets[text] : offsets[text + 1]], flags, made[at:])
+    return made[: first[-1]].copy(), first
+
+
+@njit(cache=True)
+def _fill_squeezed(points: Array, flags: Array, made: Array) -> int:
     size = 0
     after_space = 1
     for point in points:  # without a branch: the processor can't foresee where words end
@@ -402,7 +487,7 @@ def _squeezed(points: Array, flags: Array) -> Array:
         made[size] = 32 if space else point
         size += 1 - (space & after_space)
         after_space = space
-    return made[: size - after_space if size else 0].copy()
+    return size - after_space if size else 0
 
 
 @njit(cache=True)

@@ -10,6 +10,7 @@ from rich.table import Table
 from filters.filter import Judge
 from pipeline import files, plan
 from pipeline.dedup import benchmarks, reference
+from pipeline.models import kenlm_tools
 from pipeline.recipe import Recipe
 from tokenizer.encode import encoder_of
 
@@ -34,6 +35,8 @@ def problems(recipe: Recipe) -> Iterator[str]:
             yield f"dedup.decontaminate: {error}"
     for name, chain in recipe.chains.items():
         for filter_ in chain:
+            if recipe.trains_for(filter_):
+                continue
             missing = [path for path in filter_.files() if not files.exists(path)]
             for path in missing:
                 yield f"filters.{name}.{filter_.name}: no file {path}"
@@ -42,6 +45,9 @@ def problems(recipe: Recipe) -> Iterator[str]:
                     Judge(filter_)
                 except (OSError, ValueError, RuntimeError) as error:
                     yield f"filters.{name}.{filter_.name}: {error}"
+    for name, model in recipe.models.items():
+        if model.kind == "perplexity" and (problem := kenlm_tools.missing()):
+            yield f"models.{name}: {problem}"
     if recipe.tokenizer and recipe.tokenizer.path:
         try:
             with files.open_read(recipe.tokenizer.path) as stream:

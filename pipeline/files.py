@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,11 +20,13 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from pipeline import http_files
+from pipeline.stores import opening as object_stores
 
 _REMOTE = re.compile(r"^[a-z][a-z0-9+.-]+://")
 _WILD = re.compile(r"[*?\[]")
 _BLOCK = 1 << 20
 _WEB_HDFS = 9870
+_IN_MEMORY = 8 << 20
 
 UNFINISHED = ".part"
 """How the names of files end while they are being written."""
@@ -44,8 +47,6 @@ def is_remote(path: str) -> bool:
 
 
 _LIBRARIES = {
-    "gs": ("google.cloud.storage", "gcp"),
-    "s3": ("boto3", "aws"),
     "hdfs": ("hdfs", "hadoop"),
     "azfs": ("azure.storage.blob", "azure"),
 }
@@ -66,7 +67,7 @@ def _filesystems(path: str) -> Any:
     from apache_beam.io.filesystems import FileSystems
     from apache_beam.options.pipeline_options import HadoopFileSystemOptions, PipelineOptions
 
-    # A pipeline sets options for all file systems; while a run is planned there is none, and without any s3:// refuses.
+    # A pipeline sets options for all file systems; while a run is planned there is none, and without any hdfs:// refuses.
     options = FileSystems._pipeline_options or PipelineOptions(flags=[])
     if scheme == "hdfs" and not options.view_as(HadoopFileSystemOptions).hdfs_host:
         server = urlsplit(path)
@@ -87,6 +88,8 @@ def open_read(path: str, start: int = 0) -> IO[bytes]:
     """Open for reading bytes from ``start`` on, without decompression. Raises OSError."""
     if http_files.is_http(path):
         return http_files.open_read(path, start)
+    if object_stores.is_object(path):
+        return object_stores.open_read(path, start)
     if is_remote(path):
         from apache_beam.io.filesystem import CompressionTypes
 
@@ -112,11 +115,11 @@ def find(pattern: str) -> list[Found]:
         return _on_server(pattern)
     base, rest = _divide(pattern)
     if not rest:
-        return _listed(pattern.rstrip("/")) if is_remote(pattern) else _local([str(Path(pattern))])
+        return _exactly(pattern.rstrip("/")) if is_remote(pattern) else _local([str(Path(pattern))])
     matches = _matcher(rest)
     if is_remote(pattern):
         beginning = pattern[: wild.start()] if (wild := _WILD.search(pattern)) else base + "/"
-        return [one for one in _listed(beginning + "**") if matches(one.path.removeprefix(base).lstrip("/"))]
+        return [one for one in _beginning(beginning) if matches(one.path.removeprefix(base).lstrip("/"))]
     inside = "" if base == "." else base.rstrip("/") + "/"
     return _local(inside + name for name in _names_below(base, rest) if matches(name))
 
@@ -135,7 +138,7 @@ def _divide(pattern: str) -> tuple[str, str]:
             base = pattern[: wild.start()].rpartition("/")[0]
             return base, pattern[len(base) + 1 :]
         plain = pattern.rstrip("/")
-        return (plain.rpartition("/")[0], "") if _listed(plain) else (plain, "**")
+        return (plain.rpartition("/")[0], "") if _exactly(plain) else (plain, "**")
     path = Path(pattern)
     if pattern and path.is_dir():
         return str(path), "**"
@@ -152,6 +155,22 @@ def _on_server(url: str) -> list[Found]:
         raise OSError(f"{url}: a web server can't be asked for a list of files; name each file by its own address")
     found = http_files.version(url)
     return [Found(url, found.size, found.changed)] if found else []
+
+
+def _beginning(prefix: str) -> list[Found]:
+    """All files of an object store whose path begins so, sorted by path."""
+    if object_stores.is_object(prefix):
+        found = [Found(one.path, one.size, one.changed) for one in object_stores.store_of(prefix).listed(prefix)]
+        return sorted(found, key=lambda one: one.path)
+    return _listed(prefix + "**")
+
+
+def _exactly(path: str) -> list[Found]:
+    """The file of this path in an object store, if it is there."""
+    if object_stores.is_object(path):
+        one = object_stores.store_of(path).about(path)
+        return [Found(one.path, one.size, one.changed)] if one else []
+    return _listed(path)
 
 
 def _listed(pattern: str) -> list[Found]:
@@ -230,6 +249,9 @@ def exists(path: str) -> bool:
     """Whether there is a file or folder of this name."""
     if http_files.is_http(path):
         return http_files.version(path) is not None
+    if object_stores.is_object(path):
+        store = object_stores.store_of(path)
+        return store.about(path) is not None or any(store.listed(path.rstrip("/") + "/"))
     return bool(_filesystems(path).exists(path)) if is_remote(path) else Path(path).exists()
 
 
@@ -244,7 +266,7 @@ def size_of(path: str) -> int | None:
         on_server = http_files.version(path)
         return on_server.size if on_server else None
     if is_remote(path):
-        found = _listed(path)
+        found = _exactly(path)
         return found[0].size if found else None
     try:
         return Path(path).stat().st_size
@@ -254,7 +276,10 @@ def size_of(path: str) -> int | None:
 
 def remove(path: str) -> None:
     """Delete a file, or a folder and all it holds; nothing there is no error."""
-    if is_remote(path):
+    if object_stores.is_object(path):
+        store = object_stores.store_of(path)
+        store.delete([path, *(one.path for one in store.listed(path.rstrip("/") + "/"))])
+    elif is_remote(path):
         if exists(path):
             _filesystems(path).delete([path])
     elif Path(path).is_dir():
@@ -300,40 +325,70 @@ class Written:
 
 @contextmanager
 def replacing(path: str) -> Iterator[Written]:
-    """Write a file under a temporary name and move it into place when the block ends without an error.
+    """Write a file aside and put it into its place when the block ends without an error.
 
-    Whoever reads ``path`` sees the old file or the whole new one, never a part. ``Written.stream`` takes bytes; its size
+    On a disk that is a temporary name and a rename, in an object store one upload. Whoever reads ``path`` sees
+    the old file or the whole new one, never a part. ``Written.stream`` takes bytes; its size
     and digest are known afterwards.
     """
     if http_files.is_http(path):
         raise OSError(f"{path}: files are read over http, never written; write to a disk or an object store")
+    sink, publish, give_up = _sink(path)
+    counting = _Counting(sink)
+    written = Written(path, counting)
+    try:
+        yield written
+        publish()
+    except BaseException:
+        give_up()
+        raise
+    written.bytes = counting.bytes
+    written.sha256 = counting.sha256.hexdigest()
+
+
+def _sink(path: str) -> tuple[IO[bytes], Callable[[], None], Callable[[], None]]:
+    """Where to write what shall become a file, how to make it the file, and how to leave nothing behind."""
+    if object_stores.is_object(path):
+        return _object_sink(path)
     folder, slash, name = path.rpartition("/")
     temporary = f"{folder}{slash}.{name}.{uuid.uuid4().hex[:8]}{UNFINISHED}"
     if is_remote(path):
         sink: IO[bytes] = _filesystems(path).create(temporary, compression_type="uncompressed")
     else:
         Path(folder or slash or ".").mkdir(parents=True, exist_ok=True)
-        sink = Path(temporary).open("wb")  # noqa: SIM115 - closed below, before the rename
-    counting = _Counting(sink)
-    written = Written(path, counting)
-    try:
-        yield written
-        if not is_remote(path):
+        sink = Path(temporary).open("wb")  # noqa: SIM115 - closed below
+
+    def publish() -> None:
+        if is_remote(path):
+            sink.close()
+            _filesystems(path).rename([temporary], [path])
+        else:
             sink.flush()
             os.fsync(sink.fileno())
-        sink.close()
-    except BaseException:
+            sink.close()
+            Path(temporary).replace(path)
+
+    def give_up() -> None:
         try:
             sink.close()
         finally:  # closing a full disk's file fails as well
             remove(temporary)
-        raise
-    if is_remote(path):
-        _filesystems(path).rename([temporary], [path])
-    else:
-        Path(temporary).replace(path)
-    written.bytes = counting.bytes
-    written.sha256 = counting.sha256.hexdigest()
+
+    return sink, publish, give_up
+
+
+def _object_sink(path: str) -> tuple[IO[bytes], Callable[[], None], Callable[[], None]]:
+    """Gathers an object, on the disk where it is large, and puts it whole under its own name."""
+    store = object_stores.store_of(path)
+    sink: Any = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed below
+
+    def publish() -> None:
+        size = sink.tell()
+        sink.seek(0)
+        store.put(path, sink, size)
+        sink.close()
+
+    return sink, publish, sink.close
 
 
 def write_text(path: str, text: str) -> Written:

@@ -42,6 +42,10 @@ class Layout:
     def tokenizer(self) -> str:
         return self.path("tokenizer/tokenizer.json")
 
+    def model(self, name: str, ending: str) -> str:
+        """A file of a trained model."""
+        return self.path(f"models/{name}{ending}")
+
     @property
     def lock(self) -> str:
         return self.path(f"{STATE}/lock")

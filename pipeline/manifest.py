@@ -17,7 +17,7 @@ FORMAT = 1
 
 MATTERING = (
     "corpusmill", "apache-beam", "datasketch", "fasttext", "justext", "kenlm", "numpy", "presidio-analyzer",
-    "pyarrow", "regex", "resiliparse", "tiktoken", "tokenizers", "trafilatura", "warcio",
+    "pyarrow", "regex", "resiliparse", "sentencepiece", "tiktoken", "tokenizers", "trafilatura", "warcio",
 )  # fmt: skip
 """Packages whose version may change the output."""
 

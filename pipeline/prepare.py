@@ -22,6 +22,7 @@ from pipeline import http_files, plan, pulse, tables
 from pipeline.dedup import benchmarks, key_table, keys, store
 from pipeline.layout import Layout
 from pipeline.links import Listed, open_list
+from pipeline.models.at_hand import at_hand
 from pipeline.plan import document_number
 from pipeline.recipe import Recipe
 from pipeline.sources.crawl.selection import NOT_LISTED, Pages
@@ -107,22 +108,23 @@ class Prepare(Stage):
                 continue
             batches = (
                 items
-                | f"splits of {source.name}" >> beam.Filter(_is_of, source.name)
+                | f"splits of {source.name}" >> beam.Filter(is_of, source.name)
                 | f"{source.name}: read and extract"
-                >> beam.ParDo(_Read(self.recipe, source, self.layout)).with_output_types(Batch)
+                >> beam.ParDo(Read(self.recipe, source, self.layout)).with_output_types(Batch)
             )
-            for index, filter_ in enumerate(self.recipe.chain(source)):
+            for index, filter_ in enumerate(self.recipe.chain_at_work(source, self.layout)):
                 step = f"{source.name}: {index + 1} {filter_.name}"
                 batches |= step >> beam.ParDo(_Filter(filter_, self.recipe.measure_removed)).with_output_types(Batch)
             written.append(batches | f"{source.name}: write" >> beam.ParDo(_Write(self.recipe, source, self.layout)))
         return written | "all sources" >> beam.Flatten() | Commit(self.name, self.layout)
 
 
-def _is_of(item: Item, source: str) -> bool:
+def is_of(item: Item, source: str) -> bool:
+    """Whether an item is a split of the source."""
     return item.splits[0].source == source
 
 
-class _Read(beam.DoFn):
+class Read(beam.DoFn):
     """Reads the records of a split and makes their texts, in bounded batches."""
 
     def __init__(self, recipe: Recipe, source: Source, layout: Layout) -> None:
@@ -220,7 +222,9 @@ def document_id(source: str, file: str, offset: int, length: int) -> str:
 
 
 def valid(text: str) -> str:
-    """The text with lone surrogates replaced, so that it can be written as UTF-8."""
+    """The text with lone surrogates (JSON allows them) replaced, so that it can be written as UTF-8."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -231,7 +235,7 @@ def valid(text: str) -> str:
 @functools.cache
 def judge(filter_: Filter) -> Judge:
     """The prepared filter, once a process: its models are loaded the first time."""
-    return Judge(filter_)
+    return Judge(at_hand(filter_))
 
 
 class _Filter(beam.DoFn):
@@ -307,18 +311,17 @@ class _Write(beam.DoFn):
         """The dedup keys of documents, and what of benchmarks stands in them (an array of HIT)."""
         dedup = self._recipe.dedup
         assert dedup
-        sentences = self._source.name in self._recipe.sentence_sources()
         priority = self._recipe.priority(self._source.name)
-        index = benchmarks.load(self._layout) if dedup.decontaminate else None
-        ranks, found, hits = [], [], [np.empty(0, benchmarks.HIT)]
-        for document in kept:
-            pulse.at(batch.split, document.number & RECORD_MASK)
-            found.append(keys.of_document(document, dedup, sentences))
-            ranks.append(keys.rank(priority, document, dedup.survivor))
-            if index is not None and dedup.decontaminate:
+        ranks = [keys.rank(priority, document, dedup.survivor) for document in kept]
+        hits = [np.empty(0, benchmarks.HIT)]
+        if dedup.decontaminate:
+            index = benchmarks.load(self._layout)
+            for document in kept:
+                pulse.at(batch.split, document.number & RECORD_MASK)
                 hits.append(benchmarks.hits(document, index, dedup.decontaminate))
-            document.forget_views()
-        pulse.rest()
+                document.forget_views()
+            pulse.rest()
+        found = keys.of_documents(kept, dedup, self._source.name in self._recipe.sentence_sources())
         return key_table.made([document.number for document in kept], ranks, found), np.concatenate(hits)
 
 

@@ -6,35 +6,20 @@ import functools
 import hashlib
 import importlib
 import json
-import re
 import sys
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from filters.filter import Filter
 from filters.pii import PiiSettings
 from pipeline import files
 from pipeline.dedup.settings import Benchmark, Dedup
 from pipeline.layout import Layout
+from pipeline.models.settings import AnyModel
+from pipeline.sizes import Size
 from pipeline.sources.source import Source
 from tokenizer.bpe import TokenizerSettings
-
-_UNITS = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-_UNITS |= {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-
-
-def parse_size(value: Any) -> Any:
-    """Bytes from a number or a text like ``16MiB`` or ``2 GB``. Raises ValueError."""
-    if not isinstance(value, str | bool):
-        return value
-    match = re.fullmatch(r"\s*([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([A-Za-z]*)\s*", str(value))
-    if match is None or match[2] not in _UNITS:
-        raise ValueError(f"not a size: {value!r:.80}; write for example 512MiB or 4GiB")
-    return int(float(match[1]) * _UNITS[match[2]])
-
-
-Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
 
 
 class _Section(BaseModel):
@@ -84,10 +69,17 @@ class Alarms(_Section):
     )
     benchmark_removed: float = Field(0.05, ge=0, le=1, description="largest share that hold benchmark items")
     min_documents: int = Field(1000, ge=0, description="smaller sources raise no alarm")
+    intended: tuple[str, ...] = Field(
+        (),
+        description="reasons of rules that may remove every good document of the built-in sample, on which rules are tried",
+    )
     action: Literal["stop", "warn"] = "stop"
 
 
 Chain = tuple[Filter, ...]
+
+MODEL_ENDINGS = {"perplexity": ".arpa.bin", "quality": ".bin"}
+"""How the file ends that a filter is given of a trained model, by its kind."""
 
 
 class Recipe(_Section):
@@ -98,6 +90,7 @@ class Recipe(_Section):
     sources: tuple[Source, ...] = Field(min_length=1)
     chains: dict[str, Chain] = Field(default_factory=dict)
     measure_removed: bool = False
+    models: dict[str, AnyModel] = Field(default_factory=dict)
     dedup: Dedup | Literal[False] = Dedup()
     pii: PiiSettings | Literal[False] = PiiSettings()
     mixture: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | Literal["llama", "palm", "gpt3"] | None = (
@@ -116,10 +109,19 @@ class Recipe(_Section):
         """The filters that a source's documents go through."""
         return self.chains[source.filters] if source.filters else ()
 
+    def chain_at_work(self, source: Source, layout: Layout) -> Chain:
+        """The same, each filter reading its model where the run has trained that."""
+        places = {name: layout.model(name, MODEL_ENDINGS[one.kind]) for name, one in self.models.items()}
+        return tuple(filter_.with_models(places) for filter_ in self.chain(source))
+
+    def trains_for(self, filter_: Filter) -> str | None:
+        """The name of the model that the run trains for a filter, None where it trains none."""
+        return filter_.reads_model() if filter_.reads_model() in self.models else None
+
     @functools.cached_property
     def signals(self) -> tuple[str, ...]:
-        """Names of all signals that any chain measures, sorted: the columns of every document table."""
-        names = {signal.name for chain in self.chains.values() for filter_ in chain for signal in filter_.signals}
+        """Names of all signals that any source's chain measures, sorted: the columns of every document table."""
+        names = {signal.name for one in self.sources for filter_ in self.chain(one) for signal in filter_.signals}
         return tuple(sorted(names))
 
     def priority(self, source: str) -> int:
@@ -163,9 +165,8 @@ class Recipe(_Section):
 
         The alarms are left out: they change no output, and who loosens one goes on where it stopped the run.
         """
-        models = {
-            path: files.sha256_of(path)[1] for chain in self.chains.values() for one in chain for path in one.files()
-        }
+        given = [one for chain in self.chains.values() for one in chain if self.trains_for(one) is None]
+        models = {path: files.sha256_of(path)[1] for one in given for path in one.files()}
         if self.tokenizer and self.tokenizer.path:
             models[self.tokenizer.path] = files.sha256_of(self.tokenizer.path)[1]
         for pattern in [path for one in self.benchmarks for path in one.paths]:

@@ -16,10 +16,11 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.scalarbool import ScalarBoolean
 
-from filters.catalog import FILTERS, load_plugins
+from filters.catalog import FILTERS, load_plugins, settings_of
 from filters.filter import Filter
 from pipeline import files
 from pipeline.dedup.settings import SURVIVOR_FIELDS
+from pipeline.models.settings import MODEL_KINDS, AnyModel
 from pipeline.recipe import Chain, Recipe
 from pipeline.sources.catalog import KINDS
 from pipeline.sources.source import Source
@@ -95,6 +96,16 @@ def loads(text: str, name: str = "recipe", paths: Mapping[str, Sequence[str]] | 
     return reader.recipe(paths or {})
 
 
+def line_of(path: str, place: tuple[Any, ...]) -> int:
+    """The line of a recipe file that holds a place in it, or the part of the place that is written there.
+
+    For a recipe that ``load`` has read. Raises OSError when the file can't be read any more.
+    """
+    with files.open_read(path) as stream:
+        text = stream.read(MAX_BYTES).decode("utf-8-sig")
+    return _Reader(path, YAML(typ="rt").load(text)).line(place)
+
+
 class _Reader:
     """Turns the YAML tree into a Recipe and collects problems with their lines on the way.
 
@@ -120,8 +131,10 @@ class _Reader:
         self._plugins()
         chains = self._chains()
         sources = self._sources(chains, paths)
-        sections = {key: self.tree[key] for key in self.tree if key in Recipe.model_fields and key not in ("sources",)}
-        used = {source.filters for source in sources if source.filters}
+        models = self._models(chains)
+        sections = {key: self.tree[key] for key in self.tree if key in Recipe.model_fields and key != "sources"}
+        sections |= {"models": models}
+        used = {one.filters for one in (*sources, *models.values()) if one.filters}
         fields = sections | {"chains": {name: chain for name, chain in chains.items() if name in used}}
         recipe = self._make(Recipe, fields | {"sources": sources or (_PLACEHOLDER,)}, ())
         if recipe is not None:
@@ -212,23 +225,27 @@ class _Reader:
                 continue
             filter_ = self._make(FILTERS[name], settings or {}, here)
             if filter_ is not None:
-                self._rules(filter_, settings or {}, here)
+                self._rules(filter_, here)
                 chain.append(filter_)
         return tuple(chain)
 
-    def _rules(self, filter_: Filter, settings: Mapping[str, Any], here: tuple[Any, ...]) -> None:
+    def _rules(self, filter_: Filter, here: tuple[Any, ...]) -> None:
         signals = {signal.name: signal for signal in filter_.signals}
         for rule in filter_.rules():
             if rule.signal not in signals:
                 self._problem(here, f"rule {rule.reason}: no signal {rule.signal!r}{_nearest(rule.signal, signals)}")
-            elif not rule.can_fire(signals[rule.signal]):
-                signal = signals[rule.signal]
-                thresholds = [name for name in settings if getattr(filter_, name) == rule.threshold]
-                self._problem(
-                    (*here, *thresholds) if len(thresholds) == 1 else here,
-                    f"rule {rule.reason} can never fire: {rule.signal} lies between {signal.low:g} and {signal.high:g}, "
-                    f"never {rule.comparison} {rule.threshold:g}; set it to null to leave the rule out",
-                )
+                continue
+            signal = signals[rule.signal]
+            if rule.can_fire(signal) and not rule.always_fires(signal):
+                continue
+            setting = settings_of(filter_).get(rule.reason)
+            what = "removes every document" if rule.can_fire(signal) else "can never fire"
+            always = "always" if rule.can_fire(signal) else "never"
+            self._problem(
+                (*here, setting) if setting else here,
+                f"rule {rule.reason} {what}: {rule.signal} lies between {signal.low:g} and {signal.high:g}, "
+                f"{always} {rule.comparison} {rule.threshold:g}; set it to null to leave the rule out",
+            )
 
     def _sources(self, chains: Mapping[str, Chain], paths: Mapping[str, Sequence[str]]) -> tuple[Source, ...]:
         written = self.tree.get("sources")
@@ -272,6 +289,47 @@ class _Reader:
                 )
         return tuple(sources)
 
+    def _models(self, chains: Mapping[str, Chain]) -> dict[str, AnyModel]:
+        """The models that the run is to train, and whether what they name is there."""
+        written = self.tree.get("models")
+        if written is not None and not isinstance(written, dict):
+            self._problem(("models",), "is a mapping from names of models to their settings")
+            return {}
+        models: dict[str, AnyModel] = {}
+        for name, fields in (written or {}).items():
+            here = ("models", name)
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+                self._problem(here, "the name of a model is made of letters, digits, - and _")
+            kind = fields.get("kind") if isinstance(fields, dict) else None
+            if not isinstance(kind, str) or kind not in MODEL_KINDS:
+                self._problem(
+                    (*here, "kind"), f"a model needs a kind (found {kind!r:.80}){_nearest(str(kind), MODEL_KINDS)}"
+                )
+                continue
+            model = self._make(MODEL_KINDS[kind], fields, here)
+            if model is not None:
+                self._model_names(model, chains, list(written or {}), here)
+                models[name] = model
+        return models
+
+    def _model_names(
+        self, model: AnyModel, chains: Mapping[str, Chain], models: Sequence[str], here: tuple[Any, ...]
+    ) -> None:
+        """Whether the sources and the chain that a model names are there."""
+        names = self._source_names()
+        for key in ("sources", "like", "unlike"):
+            for index, source in enumerate(getattr(model, key, ())):
+                if source not in names:
+                    self._problem((*here, key, index), f"no source {source!r}{_nearest(source, names)}")
+        if model.filters is not None and model.filters not in chains:
+            self._problem((*here, "filters"), f"no filter chain {model.filters!r}{_nearest(model.filters, chains)}")
+        for filter_ in chains.get(model.filters or "", ()):
+            if filter_.reads_model() in models:
+                self._problem(
+                    (*here, "filters"),
+                    f"its filter {filter_.name} needs the model {filter_.reads_model()!r}, which is not there yet",
+                )
+
     def _source_names(self) -> list[str]:
         """The names of the sources as written, whatever else may be wrong with them."""
         written = self.tree.get("sources")
@@ -282,10 +340,19 @@ class _Reader:
         written = self.tree.get("filters")
         if isinstance(written, dict) and len(recipe.sources) == len(names):
             used = sorted({source.filters for source in recipe.sources if source.filters})
+            drawn = {model.filters for model in recipe.models.values()}
             for chain in written:
-                if chain not in used and chain not in DEFAULT_CHAINS:
+                if chain not in used and chain not in drawn and chain not in DEFAULT_CHAINS:
                     known = ", ".join(used) or "none"
                     self._problem(("filters", chain), f"no source uses this chain; the sources use {known}")
+        for name, chain in recipe.chains.items():
+            for index, filter_ in enumerate(chain):
+                model = recipe.models.get(filter_.reads_model() or "")
+                if model is not None and model.kind != filter_.model_kind:
+                    place = ("filters", name, index, filter_.name, "model")
+                    self._problem(
+                        place, f"{filter_.reads_model()!r} is a {model.kind} model; {filter_.model_kind} is needed"
+                    )
         if recipe.mixture:
             wanted = PUBLISHED[recipe.mixture] if isinstance(recipe.mixture, str) else recipe.mixture
             for name in wanted:
@@ -318,9 +385,9 @@ class _Reader:
 
     def _problem(self, place: tuple[Any, ...], message: str) -> None:
         dotted = ".".join(str(part) for part in place)
-        self.problems.append(Problem(f"{self.name}:{self._line(place)}", f"{dotted}: {message}" if dotted else message))
+        self.problems.append(Problem(f"{self.name}:{self.line(place)}", f"{dotted}: {message}" if dotted else message))
 
-    def _line(self, place: tuple[Any, ...]) -> int:
+    def line(self, place: tuple[Any, ...]) -> int:
         """The line of the deepest part of the place that the file holds."""
         node: Any = self.marked
         line = 1

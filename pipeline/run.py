@@ -24,6 +24,8 @@ from pipeline.dedup.settings import Dedup
 from pipeline.dedup.verify import Verify
 from pipeline.finish import Finish
 from pipeline.layout import STATE, Layout
+from pipeline.models.draw import DrawSamples
+from pipeline.models.train import TrainModels
 from pipeline.plan import Plan
 from pipeline.prepare import Prepare
 from pipeline.recipe import Recipe
@@ -94,6 +96,9 @@ def _stages(recipe: Recipe, layout: Layout) -> Iterator[Callable[[Commits], Stag
     if links.selecting(recipe):
         yield lambda _: links.ReadLinks(recipe, layout)
         yield lambda _: links.MergeLinks(recipe, layout)
+    if recipe.models:
+        yield lambda _: DrawSamples(recipe, layout)
+        yield lambda _: TrainModels(recipe, layout)
     dedup = recipe.dedup
     if dedup and dedup.decontaminate:
         benchmarks = dedup.decontaminate
@@ -238,8 +243,8 @@ def _sweep(layout: Layout) -> None:
 def _clear(layout: Layout) -> None:
     """Delete a run. What lies in the folder besides stays."""
     ours: Sequence[str] = (
-        "filtered", "removed", "failed", "keys", "duplicates", "documents", "tokenizer", "shards", "report", "recipe.yaml",
-        "manifest.json", f"{STATE}/commits", f"{STATE}/stages", f"{STATE}/work", f"{STATE}/run.json",
+        "filtered", "removed", "failed", "keys", "duplicates", "documents", "models", "tokenizer", "shards", "report",
+        "recipe.yaml", "manifest.json", f"{STATE}/commits", f"{STATE}/stages", f"{STATE}/work", f"{STATE}/run.json",
     )  # fmt: skip
     for name in ours:
         files.remove(layout.path(name))

@@ -104,20 +104,25 @@ def _metadata(metadata: dict[str, str]) -> str:
 
 def to_documents(table: pa.Table) -> list[Document]:
     """The documents of a table that ``of_documents`` made."""
-    columns = {name: table.column(name).to_pylist() for name in table.schema.names}
-    signals = columns.get("signals") or [{}] * table.num_rows
+    table = table.combine_chunks()
+    columns = {name: table.column(name).to_pylist() for name in table.schema.names if name not in ("origin", "signals")}
+    origins = [column.to_pylist() for column in table.column("origin").combine_chunks().flatten()]
+    names, values = [], []
+    if "signals" in table.schema.names:
+        names = [field.name for field in table.schema.field("signals").type]
+        values = [column.to_pylist() for column in table.column("signals").combine_chunks().flatten()]
     return [
         Document(
             id=columns["id"][row],
             text=columns["text"][row],
             source=columns["source"][row],
-            origin=Origin(**columns["origin"][row]),
+            origin=Origin(*(part[row] for part in origins)),
             number=columns["number"][row],
             url=columns["url"][row],
             date=columns["date"][row],
             language=columns["language"][row],
-            metadata=json.loads(columns["metadata"][row]),
-            signals={name: value for name, value in signals[row].items() if value is not None},
+            metadata=json.loads(metadata) if (metadata := columns["metadata"][row]) != "{}" else {},
+            signals={name: column[row] for name, column in zip(names, values, strict=True) if column[row] is not None},
         )
         for row in range(table.num_rows)
     ]

@@ -12,7 +12,18 @@ from pipeline import files, manifest
 from pipeline.layout import Layout
 from tokenizer.shard import DamagedShard, Shard
 
-FOLDERS = ("filtered", "removed", "failed", "keys", "duplicates", "documents", "tokenizer", "shards", "report")
+FOLDERS = (
+    "filtered",
+    "removed",
+    "failed",
+    "keys",
+    "duplicates",
+    "documents",
+    "models",
+    "tokenizer",
+    "shards",
+    "report",
+)
 
 
 def differences(out: str) -> Iterator[str]:

@@ -103,7 +103,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, plan: Plan) -> Tensor:
     """Attention of (sequences, heads, length, head width); keys and values may have fewer heads, which divide the queries'."""
     grouped = query.shape[1] != key.shape[1]
     if plan.blocks is not None:
-        kernel: Callable[..., Any] = flex_attention if torch.compiler.is_compiling() else _compiled(flex_attention)
+        kernel: Any = flex_attention if torch.compiler.is_compiling() else _compiled(flex_attention)
         out: Tensor = kernel(query, key, value, plan.score, plan.blocks, enable_gqa=grouped)
         return out
     mask = plan.dense

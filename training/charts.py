@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -22,7 +23,7 @@ COLOURS = ("#1f7a6c", "#c9702e", "#41699e", "#8e6bb0", "#d3a03f", "#a3476b", "#7
 _VARIABLES = {INK: "--ink", SOFT: "--soft", LINE: "--line"} | {one: f"--c{i}" for i, one in enumerate(COLOURS)}
 _DARK = ("#54b8a6", "#e3985c", "#7ea3d6", "#b394d3", "#e0b75f", "#d07a9c", "#a0bd68", "#b29b80")
 
-_SETTINGS = {
+_SETTINGS: Any = {
     "svg.fonttype": "none", "text.parse_math": False, "font.size": 9.5, "axes.edgecolor": SOFT, "axes.labelcolor": SOFT,
     "xtick.color": SOFT, "ytick.color": SOFT, "text.color": INK, "axes.spines.top": False, "axes.spines.right": False,
     "axes.grid": True, "grid.color": LINE, "grid.linewidth": 0.7, "axes.facecolor": "none", "figure.facecolor": "none",

@@ -173,7 +173,7 @@ def _model_config(found: dict[str, Any]) -> ModelConfig:
         heads=heads,
         kv_heads=found.get("num_key_value_heads") or heads,
         hidden=found["intermediate_size"],
-        activation=activations[found.get("hidden_act", "silu")],  # type: ignore[arg-type]
+        activation=activations[found.get("hidden_act", "silu")],
         rope_theta=rope.get("rope_theta", found.get("rope_theta", 10_000.0)),
         tied=found.get("tie_word_embeddings", False),
         norm_eps=found.get("rms_norm_eps", 1e-6),

@@ -64,7 +64,7 @@ def _of_steps(logs: dict[str, list[dict[str, Any]]], name: str, key: str, title:
 
 def _of_validation(logs: dict[str, list[dict[str, Any]]], name: str, key: str, title: str, label: str) -> Chart:
     """Every source of one run; of several runs all sources together."""
-    series = []
+    series: list[Series] = []
     for run, log in logs.items():
         looks = [one for one in log if one["kind"] == "validation"]
         for source in {source: None for one in looks for source in one["sources"]}:

@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Final, NamedTuple, cast
 
-from presidio_analyzer import EntityRecognizer, RecognizerResult
-
 from filters.pii.anchors import Anchor
 from filters.pii.gates import read_whole
+from filters.pii.presidio import EntityRecognizer, RecognizerResult
 from filters.pii.settings import Entity
 
 CONTEXT_BOOST: Final = 0.35

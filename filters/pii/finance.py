@@ -5,16 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer, RecognizerResult
-from presidio_analyzer.predefined_recognizers import (
-    AbaRoutingRecognizer,
-    CreditCardRecognizer,
-    CryptoRecognizer,
-    IbanRecognizer,
-    UsBankRecognizer,
-)
-
 from filters.pii.anchored import InContext
+from filters.pii.presidio import EntityRecognizer, Pattern, PatternRecognizer, RecognizerResult
+from filters.pii.presidio import predefined_recognizers as presidio
 
 _ISSUED = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})"  # Visa
@@ -27,7 +20,7 @@ _ISSUED = re.compile(
 """The leading digits and lengths that are issued; a tenth of all other figures would pass the check digit by chance."""
 
 
-class IssuedCardRecognizer(CreditCardRecognizer):
+class IssuedCardRecognizer(presidio.CreditCardRecognizer):
     """presidio's credit cards that begin as an issuer's do, and are no part of a longer figure.
 
     presidio's pattern wants no lone digits around but takes ``0.4111111111111111`` and any figure whose check digit is
@@ -37,7 +30,7 @@ class IssuedCardRecognizer(CreditCardRecognizer):
     def __init__(self) -> None:
         patterns = [
             Pattern(one.name, rf"(?<![\w.,/=&-])(?<!\d )(?:{one.regex})(?![-\w/=]| \d|[.,]\d)", one.score)
-            for one in CreditCardRecognizer.PATTERNS
+            for one in presidio.CreditCardRecognizer.PATTERNS
         ]
         union_pay = r"(?<![\w.,/=&-])62[0-9]{2} ?[0-9]{4} ?[0-9]{4} ?[0-9]{4} ?[0-9]{1,3}(?![-\w/=]| \d|[.,]\d)"
         super().__init__(patterns=[*patterns, Pattern("UnionPay of 17 to 19 digits", union_pay, 0.3)])
@@ -52,7 +45,7 @@ class IssuedCardRecognizer(CreditCardRecognizer):
 _LOWER_IBAN = re.compile(r"(?<!\w)[a-z]{2}[0-9]{2}[a-z0-9]{11,30}(?!\w)")
 
 
-class AnyCaseIbanRecognizer(IbanRecognizer):
+class AnyCaseIbanRecognizer(presidio.IbanRecognizer):
     """presidio's IBANs, and those in lower case where they stand in one piece and pass the same checks."""
 
     def analyze(
@@ -68,7 +61,7 @@ class AnyCaseIbanRecognizer(IbanRecognizer):
         return results
 
 
-class WalletRecognizer(CryptoRecognizer):
+class WalletRecognizer(presidio.CryptoRecognizer):
     """presidio's Bitcoin wallets (with check sums), and addresses of Ethereum: ``0x`` and forty hexadecimal digits.
 
     presidio looks inside longer words too, which would take ``1`` in the midst of base64.
@@ -116,5 +109,9 @@ class _AccountRecognizer(PatternRecognizer):
 
 def accounts() -> InContext:
     """Numbers of bank accounts behind their key words."""
-    recognizers: list[EntityRecognizer] = [UsBankRecognizer(), AbaRoutingRecognizer(), _AccountRecognizer()]
+    recognizers: list[EntityRecognizer] = [
+        presidio.UsBankRecognizer(),
+        presidio.AbaRoutingRecognizer(),
+        _AccountRecognizer(),
+    ]
     return InContext("bank_account", recognizers, ACCOUNT_WORDS, reach=25)

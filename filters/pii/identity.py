@@ -11,10 +11,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-import presidio_analyzer.predefined_recognizers as presidio
-from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer
-
 from filters.pii.anchored import InContext
+from filters.pii.presidio import EntityRecognizer, Pattern, PatternRecognizer
+from filters.pii.presidio import predefined_recognizers as presidio
 
 
 class CnIdRecognizer(PatternRecognizer):

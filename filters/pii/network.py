@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import tldextract
-from presidio_analyzer import Pattern, RecognizerResult
-from presidio_analyzer.predefined_recognizers import EmailRecognizer, IpRecognizer, MacAddressRecognizer
 
 from filters.pii.anchored import Anchored, Found
 from filters.pii.anchors import Anchor, anchors
+from filters.pii.presidio import Pattern, RecognizerResult
+from filters.pii.presidio import predefined_recognizers as presidio
 
 EXAMPLE_DOMAIN: Final = re.compile(
     r"(?:^|.*\.)(?:example\.(?:com|net|org|edu)|example|test|invalid|localhost|local)", re.IGNORECASE
@@ -24,7 +24,7 @@ _LEAD = re.compile(r".*(?:[=?&/|{}`#$%^*!~]|(?<![^\W_])')(?=[\w])", re.DOTALL)
 """What stands before an address in code and URLs; RFC 5322 allows all of it in a local part, people do not use it."""
 
 
-class DomainEmailRecognizer(EmailRecognizer):
+class DomainEmailRecognizer(presidio.EmailRecognizer):
     """presidio's e-mail addresses, judged by their domain alone and without the network.
 
     As shipped, the whole address goes to ``tldextract`` as if it were a URL, so that a slash or question mark in the
@@ -58,7 +58,7 @@ class DomainEmailRecognizer(EmailRecognizer):
         return bool(self._extract(domain).fqdn)
 
 
-class HostIpRecognizer(IpRecognizer):
+class HostIpRecognizer(presidio.IpRecognizer):
     """presidio's IP addresses, without quads inside longer dotted numbers and, by default, without private addresses.
 
     ``1.3.6.1.4.1`` is an object identifier or the number of a section.
@@ -89,7 +89,7 @@ class HostIpRecognizer(IpRecognizer):
                 rf"(?<!\d\.)(?:{p.regex})(?!\.\d)" if p.name.startswith("IPv4") else p.regex,
                 p.score,
             )
-            for p in IpRecognizer.PATTERNS
+            for p in presidio.IpRecognizer.PATTERNS
             if p.name != "IPv6_unspecified"
         ]
         super().__init__(patterns=patterns)
@@ -116,13 +116,13 @@ class HostIpRecognizer(IpRecognizer):
         return not address.is_global or address.is_multicast
 
 
-class DeviceMacRecognizer(MacAddressRecognizer):
+class DeviceMacRecognizer(presidio.MacAddressRecognizer):
     """presidio's MAC addresses, not inside longer rows of bytes, and with a letter where digits alone may be a date."""
 
     def __init__(self) -> None:
         patterns = [
             Pattern(one.name, rf"(?<![0-9A-Za-z:.-])(?:{one.regex})(?![:-]?[0-9A-Za-z]|\.[0-9A-Za-z])", one.score)
-            for one in MacAddressRecognizer.PATTERNS
+            for one in presidio.MacAddressRecognizer.PATTERNS
         ]
         super().__init__(patterns=patterns)
 

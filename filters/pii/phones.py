@@ -14,11 +14,11 @@ from typing import Any, Final
 
 import phonenumbers
 from phonenumbers.phonemetadata import PhoneMetadata
-from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer, RecognizerResult
-from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
 from filters.pii.anchored import Anchored, Found
 from filters.pii.anchors import Anchor
+from filters.pii.presidio import EntityRecognizer, Pattern, PatternRecognizer, RecognizerResult
+from filters.pii.presidio import predefined_recognizers as presidio
 
 MIN_DIGITS: Final = 7
 MIN_UNBROKEN_DIGITS: Final = 9
@@ -69,7 +69,7 @@ class _Region:
     """One region's recognizer and what its national numbers look like."""
 
     def __init__(self, region: str) -> None:
-        self._recognizer = PhoneRecognizer(supported_regions=(region,))
+        self._recognizer = presidio.PhoneRecognizer(supported_regions=(region,))
         self._national: re.Pattern[str] | None = None
         if region == NO_REGION:
             self._national = re.compile(r"(?!)")

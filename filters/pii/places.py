@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Final
 
 import regex
-from presidio_analyzer import EntityRecognizer, RecognizerResult
 
 from filters.pii.anchored import Anchored, Found
 from filters.pii.anchors import Anchor
+from filters.pii.presidio import EntityRecognizer, RecognizerResult
 
 _EN_SUFFIXES: Final = (
     *("street", "st", "avenue", "ave", "road", "rd", "boulevard", "blvd", "lane", "ln", "drive", "dr", "court", "ct"),

@@ -11,13 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from presidio_analyzer import EntityRecognizer, RecognizerResult
-
 from filters.pii import credentials, finance, gates, identity, names, network, places
 from filters.pii import phones as telephone
 from filters.pii.anchored import Anchored, Found
 from filters.pii.anchors import Anchor, Anchors
 from filters.pii.matches import Match
+from filters.pii.presidio import EntityRecognizer, RecognizerResult
 from filters.pii.settings import Entity, PiiSettings, Place
 
 if TYPE_CHECKING:

@@ -49,6 +49,8 @@ class Redactor:
     def prepare(self) -> Recognizers:
         """Load the recognizers (this imports presidio: seconds) and return them."""
         if self._recognizers is None:
+            if self.settings.engine is not None:
+                import presidio_analyzer  # noqa: F401 - whole, with what models need (see filters.pii.presidio)
             from filters.pii.recognizers import Recognizers
 
             self._recognizers = Recognizers(self.settings)

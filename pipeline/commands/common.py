@@ -47,11 +47,16 @@ def load_recipe(path: str, inputs: Sequence[str] | None) -> Recipe:
 
 def refuse(path: str, recipe: Recipe) -> None:
     """Print everything that would stop a run of the recipe, and exit if there is anything."""
+    from pipeline import trial
     from pipeline.check import problems
+    from pipeline.recipe_file import line_of
 
-    found = list(problems(recipe))
+    found = [f"{path}: {problem}" for problem in problems(recipe)]
+    for finding in () if found else trial.findings(recipe):  # a filter that can't be loaded can't be tried
+        dotted = ".".join(map(str, finding.place))
+        found.append(f"{path}:{line_of(path, finding.place)}: {dotted}: {finding.message}")
     for problem in found:
-        errors.print(f"[red]✗[/] {shown(path)}: {shown(problem)}", soft_wrap=True)
+        errors.print(f"[red]✗[/] {shown(problem)}", soft_wrap=True)
     if found:
         raise typer.Exit(1)
 

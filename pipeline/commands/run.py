@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -15,7 +15,7 @@ from pipeline import files
 from pipeline.commands.common import Inputs, RecipePath, console, fail, load_recipe, refuse
 
 if TYPE_CHECKING:
-    from pipeline.recipe import Limits
+    from pipeline.recipe import Limits, Recipe
     from pipeline.runners.runner import Runner
 
 
@@ -37,9 +37,47 @@ def run(
         list[str] | None, typer.Argument(metavar="[-- BEAM OPTIONS]", help="Options for the Beam runner, after a --.")
     ] = None,
     runner: Annotated[
-        RunnerName, typer.Option(help="local: a pool of processes here; direct: one process, to debug.")
+        RunnerName,
+        typer.Option(
+            help="local: a pool of processes here; direct: one process, to debug; the others: docs/runners.md."
+        ),
     ] = RunnerName.local,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes; one a core unless said.")] = None,
+    master: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="flink, spark: the cluster that gets the jobs; else one is started here."
+        ),
+    ] = None,
+    job_server_jar: Annotated[
+        str | None,
+        typer.Option(
+            "--job-server-jar",
+            metavar="JAR",
+            help="flink, spark: Beam's job server: a jar, a folder of jars, or group:artifact:version; else it is fetched.",
+        ),
+    ] = None,
+    prism_location: Annotated[
+        str | None,
+        typer.Option(
+            "--prism-location", metavar="PATH", help="prism: the program; else it is looked for, or built by Go."
+        ),
+    ] = None,
+    project: Annotated[
+        str | None,
+        typer.Option(metavar="PROJECT", envvar="GOOGLE_CLOUD_PROJECT", help="dataflow: who pays for the jobs."),
+    ] = None,
+    region: Annotated[str | None, typer.Option(metavar="REGION", help="dataflow: for example us-central1.")] = None,
+    worker_image: Annotated[
+        str | None,
+        typer.Option(
+            "--worker-image", metavar="IMAGE", help="dataflow: the container image made by deploy/Dockerfile."
+        ),
+    ] = None,
+    temp_location: Annotated[
+        str | None,
+        typer.Option("--temp-location", metavar="GS_PATH", help="dataflow: where jobs are staged; else inside OUT."),
+    ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Delete what an earlier run left in OUT and start over.")
     ] = False,
@@ -48,14 +86,22 @@ def run(
     """Run a recipe. The same command again goes on where it was stopped.
 
     Example: [bold]corpusmill run recipes/demo.yaml --output out[/]
+
+    On a Flink started here: [bold]corpusmill run recipes/demo.yaml --output out --runner flink --workers 4[/]
+
+    On a cluster: [bold]corpusmill run recipe.yaml --output hdfs://namenode/out --runner flink --master jobmanager:8081 --
+    --environment_type=DOCKER --environment_config=registry/corpusmill:1[/]
+
+    On Dataflow: [bold]corpusmill run gs://bucket/recipe.yaml --output gs://bucket/out --runner dataflow --project my-project
+    --region us-central1 --worker-image us-docker.pkg.dev/my-project/mill/corpusmill:1 --workers 100[/]
     """
     from pipeline.display import RichDisplay, funnel
     from pipeline.layout import Layout
 
-    if runner not in (RunnerName.local, RunnerName.direct):
-        fail(f"--runner {runner.value} is not there yet; local and direct are.")
     if runner is RunnerName.local and beam_options:
-        fail("Beam options are for --runner direct; the local runner takes --workers.")
+        fail("Beam options are for the other runners; the local one takes --workers.")
+    if (master or job_server_jar) and runner not in (RunnerName.flink, RunnerName.spark):
+        fail("--master and --job-server-jar are for --runner flink and --runner spark.")
     folder = output.rstrip("/")
     if not folder or files.is_file(folder):
         fail(f"--output {output}: not a folder that can be written to")
@@ -65,13 +111,22 @@ def run(
         from pipeline.plan import NoInput
         from pipeline.run import OtherRun
         from pipeline.run import run as run_recipe
-        from pipeline.runners.runner import StageFailed
+        from pipeline.runners.runner import EngineMissing, StageFailed
 
         refuse(recipe, loaded)
-        chosen = _runner(runner, loaded.limits, workers, beam_options or [])
+        where = Where(workers, master, job_server_jar, prism_location)
+        try:
+            if runner is RunnerName.dataflow:
+                chosen = _dataflow(
+                    loaded, folder, project, region, worker_image, temp_location, workers, beam_options or []
+                )
+            else:
+                chosen = _runner(runner, loaded.limits, where, beam_options or [])
+        except EngineMissing as error:
+            fail(str(error))
     try:
         made = run_recipe(loaded, folder, chosen, RichDisplay(console), fresh)
-    except (OtherRun, NoInput, alarms.Implausible, StageFailed) as error:
+    except (OtherRun, NoInput, alarms.Implausible, EngineMissing, StageFailed) as error:
         fail(str(error))
     except KeyboardInterrupt:
         fail("stopped; the same command goes on from here", 130)
@@ -81,16 +136,53 @@ def run(
     console.print(funnel(made, Layout.of(folder), called, console.width))
 
 
-def _runner(name: RunnerName, limits: Limits, workers: int | None, options: Sequence[str]) -> Runner:
-    if name is RunnerName.direct:
-        from pipeline.runners.direct import DirectRunner
+class Where(NamedTuple):
+    """What the command line says of the machines and programs of a runner."""
 
-        return DirectRunner(options)
+    workers: int | None
+    master: str | None
+    jar: str | None
+    prism: str | None
+
+
+def _runner(name: RunnerName, limits: Limits, where: Where, options: Sequence[str]) -> Runner:
+    """The runner of this name. An engine is started with its first job."""
+    match name:
+        case RunnerName.direct:
+            from pipeline.runners.direct import DirectRunner
+
+            return DirectRunner(options)
+        case RunnerName.flink | RunnerName.spark | RunnerName.prism:
+            from pipeline.runners.engines import job_runner
+
+            return job_runner(name.value, limits, options, *where)
     from pipeline.dedup.keys import warm_up
     from pipeline.runners.local import LocalRunner
 
     warm_up()
-    return LocalRunner(workers or len(os.sched_getaffinity(0)), limits.record_seconds, limits.attempts)
+    return LocalRunner(where.workers or len(os.sched_getaffinity(0)), limits.record_seconds, limits.attempts)
+
+
+def _dataflow(
+    recipe: Recipe,
+    out: str,
+    project: str | None,
+    region: str | None,
+    image: str | None,
+    temp: str | None,
+    workers: int | None,
+    options: Sequence[str],
+) -> Runner:
+    """The runner that submits to Dataflow; exits where something is not said."""
+    from pipeline.runners.dataflow import HELP, Place, dataflow
+
+    if not (project and region and image):
+        said = {"--project": project, "--region": region, "--worker-image": image}
+        fail(
+            f"--runner dataflow needs {', '.join(name for name, value in said.items() if not value)}; for example: {HELP}"
+        )
+    place = Place(project=project, region=region, image=image, temp=temp, workers=workers)
+    return dataflow(recipe, out, place, options)
 
 
 def check(recipe: RecipePath, input: Inputs = None) -> None:

@@ -32,14 +32,20 @@ SAME: Final = 2
 def sketches(signatures: Rows, bands: int, rows: int) -> Rows:
     """One sketch for every band of signatures (uint32, shape (documents, bands * rows)): uint64, shape (documents, bands)."""
     values = bands * rows
+    width = min(SKETCH, values - rows)
     made = np.zeros((len(signatures), bands), np.uint64)
+    ring = np.zeros((values + SKETCH) // 64 + 2, np.uint64)  # the lowest bits, and once more those after the last
     for document in range(len(signatures)):
-        for band in range(bands):
-            bits = np.uint64(0)
-            at = (band + 1) * rows
-            for bit in range(min(SKETCH, values - rows)):
-                bits |= np.uint64(signatures[document, (at + bit) % values] & np.uint32(1)) << np.uint64(bit)
-            made[document, band] = bits
+        ring[:] = np.uint64(0)
+        for bit in range(values + SKETCH):
+            ring[bit >> 6] |= np.uint64(signatures[document, bit % values] & np.uint32(1)) << np.uint64(bit & 63)
+        for band in range(bands if width else 0):
+            at = (band + 1) * rows % values
+            shift = np.uint64(at & 63)
+            bits = ring[at >> 6] >> shift
+            if shift:
+                bits |= ring[(at >> 6) + 1] << (np.uint64(64) - shift)
+            made[document, band] = bits & (np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - width))
     return made
 
 

@@ -132,7 +132,7 @@ class _ReadKeys(beam.DoFn):
             table["number"] |= np.uint64(file.corpus << CORPUS_BITS)
             table["rank"] = file.corpus - 1
         where = runs.partition_of(table["key"], partitions)
-        order = np.argsort(where, kind="stable")
+        order = runs.order_by(where, partitions)
         table, where = table[order], where[order]
         for partition in wanted:
             start, stop = np.searchsorted(where, [partition, partition + 1])
@@ -208,9 +208,9 @@ def by_block(layout: Layout, item: str, kind: str, array: Rows) -> Iterator[tupl
     """The rows of an array by block, packed: pairs by the document that stays, all else by the one that loses something."""
     found = inputs.load(layout)
     blocks = found.blocks_of(array["kept" if kind in ("pairs", "claims") else "number"])
-    order = np.argsort(blocks, kind="stable")
-    array, blocks = array[order], blocks[order]
     last = block_count(found, kind) - 1
+    order = runs.order_by(blocks, last + 1)
+    array, blocks = array[order], blocks[order]
     for number in np.unique(blocks).tolist():
         start, stop = np.searchsorted(blocks, [number, number + 1])
         yield (item, number, number == last), array[start:stop].tobytes()

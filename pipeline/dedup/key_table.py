@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline import tables
 from pipeline.dedup import candidates, minhash, runs
-from pipeline.dedup.keys import Keys
+from pipeline.dedup.keys import Keys, Lists
 from pipeline.dedup.runs import ROW, Rows
 from pipeline.dedup.settings import Near
 from pipeline.files import Written
@@ -34,22 +34,20 @@ KEYS = pa.schema(
 )
 """One row a kept document; ``…_check`` is the upper half of a 128-bit digest."""
 
-_HALF = (1 << 64) - 1
 
-
-def made(numbers: Sequence[int], ranks: Sequence[int], found: Sequence[Keys]) -> pa.Table:
+def made(numbers: Sequence[int], ranks: Sequence[int], found: Keys) -> pa.Table:
     """The keys of documents as a table."""
     columns: dict[str, Any] = {
         "number": numbers,
         "rank": ranks,
-        "exact": [one.exact & _HALF for one in found],
-        "exact_check": [one.exact >> 64 for one in found],
-        "url": [one.url & _HALF for one in found],
-        "url_check": [one.url >> 64 for one in found],
-        "site": [one.site for one in found],
-        "signature": _lists([one.signature for one in found], pa.uint32()),
-        "spans": _lists([one.spans for one in found], pa.uint64()),
-        "lines": _lists([one.lines for one in found], pa.uint64()),
+        "exact": found.exact[:, 0],
+        "exact_check": found.exact[:, 1],
+        "url": found.urls[:, 0],
+        "url_check": found.urls[:, 1],
+        "site": found.sites,
+        "signature": _lists(found.signatures, pa.uint32()),
+        "spans": _lists(found.spans, pa.uint64()),
+        "lines": _lists(found.lines, pa.uint64()),
     }
     return pa.table(columns, schema=KEYS)
 
@@ -73,10 +71,8 @@ def facts(table: pa.Table) -> dict[str, int]:
     }
 
 
-def _lists(arrays: Sequence[Any], kind: pa.DataType) -> pa.ListArray:
-    offsets = np.zeros(len(arrays) + 1, np.int32)
-    np.cumsum([len(one) for one in arrays], out=offsets[1:])
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(np.concatenate(arrays), kind))
+def _lists(lists: Lists, kind: pa.DataType) -> pa.ListArray:
+    return pa.ListArray.from_arrays(pa.array(lists.offsets.astype(np.int32)), pa.array(lists.values, kind))
 
 
 def _list_lengths(table: pa.Table, name: str) -> Rows:

@@ -7,7 +7,9 @@ a copy that differs in typography only is still a copy.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -21,42 +23,118 @@ from pipeline.dedup import addresses, minhash
 from pipeline.dedup.settings import Dedup, Survivor
 
 
-class Keys(NamedTuple):
-    """The keys of one document; 0 and empty arrays stand for what the recipe does not ask for, or what the document lacks.
+class Lists(NamedTuple):
+    """A list of values for every document: those of document i are ``values[offsets[i] : offsets[i + 1]]``."""
 
-    ``signature`` is empty for a text with fewer words than a shingle, ``url`` and ``site`` are 0 without an address: such
-    documents never cluster. ``spans`` has a key for every run of sentences (or lines), ``lines`` one for every line; 0 where
-    a unit has no word, or the span too few.
+    offsets: Array
+    values: Array
+
+
+class Keys(NamedTuple):
+    """The keys of some documents, a row or a list each; 0 and empty lists where the recipe or the document has none.
+
+    A document's signature is empty for a text with fewer words than a shingle, ``urls`` and ``sites`` are 0 without an address:
+    such documents never cluster. ``spans`` has a key for every run of sentences (or lines), ``lines`` one for every line; 0
+    where a unit has no word, or the span too few.
     """
 
-    exact: int
-    url: int
-    site: int
-    signature: Array
-    spans: Array
-    lines: Array
+    exact: Array
+    """128-bit digests as halves, the lower one first: uint64, shape (documents, 2)."""
+    urls: Array
+    sites: Array
+    signatures: Lists
+    spans: Lists
+    lines: Lists
 
 
-def of_document(document: Document, dedup: Dedup, sentences: bool) -> Keys:
-    """Compute the keys that a recipe asks for. ``sentences`` says whether spans are wanted for this document's source."""
+_GROUP: Final = 1 << 18
+"""Characters whose words are held at once."""
+
+
+def of_documents(documents: Sequence[Document], dedup: Dedup, sentences: bool) -> Keys:
+    """Compute the keys that a recipe asks for; forgets the documents' views.
+
+    ``sentences`` says whether spans are wanted for these documents' source.
+    """
     settings = dedup.sentence if sentences else False
-    spans, lines, host = _NONE, _NONE, ""
-    if settings:
-        units = document.sentences if settings.unit == "sentences" else document.lines
-        spans = span_keys(document, units.starts, settings.span, settings.min_span_words)
-        if settings.boilerplate and (host := addresses.site(document.url)):
-            lines = span_keys(document, document.lines.starts, 1, 0)
+    exact = [np.empty((0, 2), np.uint64)]
+    spans: list[Array] = []
+    lines: list[Array] = []
+    signed, signatures = [np.empty(0, bool)], [np.empty((0, dedup.near.permutations if dedup.near else 0), np.uint32)]
+    hosts = [addresses.site(one.url) if settings and settings.boilerplate else "" for one in documents]
+    for group in _groups(documents):
+        points, offsets = segment.flat_codepoints([one.text for one in documents[group]])
+        exact.append(_exact(points, offsets) if dedup.exact else np.zeros((len(offsets) - 1, 2), np.uint64))
+        words = segment.flat_folded_words(points, offsets) if dedup.near or settings else _NO_WORDS
+        if dedup.near:
+            made, there = minhash.signatures(points, offsets, words, dedup.near)
+            signatures.append(made)
+            signed.append(there)
+        for place, document in enumerate(documents[group] if settings else ()):
+            assert settings
+            own = slice(words.offsets[place], words.offsets[place + 1])
+            units = document.sentences if settings.unit == "sentences" else document.lines
+            for found, starts, span, least, wanted in (
+                (spans, units.starts, settings.span, settings.min_span_words, True),
+                (lines, document.lines.starts, 1, 0, bool(hosts[group.start + place])),
+            ):
+                found.append(_span_keys(starts, words.starts[own], words.hashes[own], span, least) if wanted else _NONE)
+        for document in documents[group]:
+            document.forget_views()
+    present = np.concatenate(signed) if dedup.near else np.zeros(len(documents), bool)
+    permutations = dedup.near.permutations if dedup.near else 0
     return Keys(
-        exact=exact_key(document.codepoints) if dedup.exact else 0,
-        url=url_key(document.url) if dedup.url else 0,
-        site=xxhash.xxh3_64_intdigest(host.encode("utf-8", "surrogatepass")) if host else 0,
-        signature=minhash.signature(document, dedup.near) if dedup.near else minhash.NO_SIGNATURE,
-        spans=spans,
-        lines=lines,
+        exact=np.concatenate(exact),
+        urls=_halves([url_key(one.url) for one in documents] if dedup.url else [0] * len(documents)),
+        sites=np.array([_digest(host) if host else 0 for host in hosts], np.uint64),
+        signatures=Lists(_offsets(present * permutations), np.concatenate(signatures).ravel()),
+        spans=_lists(spans, len(documents)),
+        lines=_lists(lines, len(documents)),
     )
 
 
 _NONE: Final = np.empty(0, np.uint64)
+_NO_WORDS: Final = segment.FlatWords(np.empty(0, np.uint32), np.empty(0, np.uint32), _NONE, np.zeros(1, np.int64))
+
+
+def _groups(documents: Sequence[Document]) -> Iterator[slice]:
+    """Runs of documents with about so many characters that their views stay small."""
+    start, size = 0, 0
+    for place, document in enumerate(documents):
+        size += len(document.text)
+        if size >= _GROUP or place == len(documents) - 1:
+            yield slice(start, place + 1)
+            start, size = place + 1, 0
+
+
+def _exact(points: Array, offsets: Array) -> Array:
+    """The digests (XXH3, 128 bits) of texts with every run of white space as one space; 0 for nothing but white space."""
+    squeezed, ends = segment.flat_squeezed(points, offsets)
+    ends = ends.tolist()
+    digests = (
+        xxhash.xxh3_128_intdigest(squeezed[start:stop].data) if start < stop else 0 for start, stop in pairwise(ends)
+    )
+    return _halves(list(digests))
+
+
+def _halves(digests: Sequence[int]) -> Array:
+    packed = b"".join(digest.to_bytes(16, "little") for digest in digests)
+    return np.frombuffer(packed, np.uint64).reshape(-1, 2)
+
+
+def _offsets(lengths: Array) -> Array:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+
+
+def _lists(arrays: Sequence[Array], count: int) -> Lists:
+    """The arrays as lists; that many empty ones where there are none."""
+    if not arrays:
+        return Lists(np.zeros(count + 1, np.int64), _NONE)
+    return Lists(_offsets(np.array([len(one) for one in arrays])), np.concatenate(arrays))
+
+
+def _digest(text: str) -> int:
+    return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass"))
 
 
 def url_key(url: str) -> int:
@@ -65,23 +143,12 @@ def url_key(url: str) -> int:
     return int(xxhash.xxh3_128_intdigest(address.encode("utf-8", "surrogatepass"))) if address else 0
 
 
-def exact_key(points: Array) -> int:
-    """128-bit digest (XXH3) of a text's code points with every run of white space as one space; 0 for nothing but white space."""
-    squeezed = segment.squeezed(points)
-    return int(xxhash.xxh3_128_intdigest(squeezed.data)) if len(squeezed) else 0
-
-
-def span_keys(document: Document, starts: Array, span: int, min_words: int) -> Array:
-    """Key of every run of ``span`` units (sentences or lines that begin at ``starts``), by the run's first unit.
+@njit(cache=True)
+def _span_keys(unit_starts: Array, word_starts: Array, hashes: Array, span: int, min_words: int) -> Array:
+    """Key of every run of ``span`` units (sentences or lines that begin at ``unit_starts``), by the run's first unit.
 
     uint64, shape (max(0, units - span + 1),); 0 for a run of fewer than ``min_words`` words, or with a unit without words.
     """
-    words = document.folded_words
-    return _span_keys(starts, words.starts, words.hashes, span, min_words)
-
-
-@njit(cache=True)
-def _span_keys(unit_starts: Array, word_starts: Array, hashes: Array, span: int, min_words: int) -> Array:
     units = len(unit_starts)
     single = np.zeros(units, np.uint64)
     words = np.zeros(units, np.int64)
@@ -164,5 +231,5 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 def warm_up() -> None:
     """Compile (or load from the cache) every kernel that this module uses, so that workers need not."""
     document = Document("0", "One two three four five. Six seven! Eight.", "warm-up", Origin("", 0, 0))
-    of_document(document, Dedup(), True)
+    of_documents([document], Dedup(), True)
     minhash.band_keys(np.zeros((1, 8), np.uint32), 1, 8)

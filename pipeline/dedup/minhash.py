@@ -13,28 +13,35 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from filters import characters
+from filters import characters, segment
 from filters.characters import UNSPACED_LETTER
 from filters.document import Document
-from filters.segment import MIX, Array, Segments, mix
+from filters.segment import MIX, Array, FlatWords, Segments, mix
 from pipeline.dedup.settings import Near
 
-NO_SIGNATURE: Final = np.empty(0, np.uint32)
-"""The signature of a text that is shorter than a shingle: it never clusters."""
 _FINISH: Final = np.uint64(0xD6E8FEB86659FD93)
 """Odd multiplier that spreads the polynomial's sum over its upper half (Rrmxmx, P. Evensen 2018)."""
 _CHUNK: Final = 4096
 """Shingles that are hashed before they are permuted: 16 kB, so that they stay in the first cache."""
 
 
-def signature(document: Document, near: Near) -> Array:
-    """The signature of a document: uint32, shape (near.permutations,), empty for a text shorter than a shingle.
+def signatures(points: Array, offsets: Array, words: FlatWords, near: Near) -> tuple[Array, Array]:
+    """The signatures of texts (``segment.flat_codepoints``) that have one, and which these are.
 
-    Equal, bit for bit, to what ``datasketch.MinHash(num_perm, seed)`` (scheme affine32) becomes when it is updated with the
-    values of ``shingles``.
+    uint32, shape (texts with a signature, near.permutations), and bool, shape (texts,): a text shorter than a shingle has none,
+    so that it never clusters. Equal, bit for bit, to what ``datasketch.MinHash(num_perm, seed)`` (scheme affine32) becomes
+    when it is updated with the values of ``shingles``.
     """
     multipliers, increments = permutations(near.permutations, near.seed)
-    found: Array = _signature(*_views(document), near.ngram, near.characters, multipliers, increments)
+    tables = characters.flags(), characters.folds()
+    made, there = _signatures(points, offsets, words, *tables, near.ngram, near.characters, multipliers, increments)
+    return made[there], there
+
+
+def signature(document: Document, near: Near) -> Array:
+    """The signature of one document: uint32, shape (near.permutations,), or empty."""
+    points, offsets = segment.flat_codepoints([document.text])
+    found: Array = signatures(points, offsets, segment.flat_folded_words(points, offsets), near)[0].ravel()
     return found
 
 
@@ -135,20 +142,36 @@ def _hash(units: Array, size: int, first: int, found: Array) -> None:
 
 
 @njit(cache=True)
-def _signature(
+def _signatures(
     points: Array,
-    words: Segments,
+    offsets: Array,
+    words: FlatWords,
     flags: Array,
     folds: Array,
     ngram: int,
     characters: int,
     multipliers: Array,
     increments: Array,
-) -> Array:
-    units, size = _units(points, words, flags, folds, ngram, characters)
-    count = len(multipliers) if len(units) >= size else 0
-    smallest = np.full(count, np.uint32(0xFFFFFFFF), np.uint32)
-    total = max(0, len(units) - size + 1)
+) -> tuple[Array, Array]:
+    texts = len(offsets) - 1
+    made = np.empty((texts, len(multipliers)), np.uint32)
+    there = np.zeros(texts, np.bool_)
+    for text in range(texts):
+        first, last = words.offsets[text], words.offsets[text + 1]
+        own = Segments(words.starts[first:last], words.stops[first:last], words.hashes[first:last])
+        units, size = _units(points[offsets[text] : offsets[text + 1]], own, flags, folds, ngram, characters)
+        if len(units) >= size:
+            there[text] = True
+            _sign(units, size, multipliers, increments, made[text])
+    return made, there
+
+
+@njit(cache=True)
+def _sign(units: Array, size: int, multipliers: Array, increments: Array, smallest: Array) -> None:
+    """Fill in the signature of the shingles of ``size`` units."""
+    smallest[:] = np.uint32(0xFFFFFFFF)
+    count = len(smallest)
+    total = len(units) - size + 1
     chunk = np.empty(min(total, _CHUNK), np.uint32)
     for first in range(0, total, _CHUNK):
         values = chunk[: min(_CHUNK, total - first)]
@@ -175,7 +198,6 @@ def _signature(
             for value in values:
                 a = min(a, np.uint32(value * multipliers[k] + increments[k]))
             smallest[k] = a
-    return smallest
 
 
 @njit(cache=True)

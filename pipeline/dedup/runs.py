@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from filters.segment import MIX
@@ -57,9 +58,35 @@ def repeats(table: Rows) -> Rows:
 
 
 def repeated(table: Rows) -> Rows:
-    """The rows whose key occurs more than once."""
-    keys = np.sort(table["key"])
-    return table[contains(np.unique(keys[1:][keys[1:] == keys[:-1]]), table["key"])]
+    """The rows whose key occurs more than once, and by chance a few of the others: most are gone before they are sorted."""
+    found: Rows = table[_perhaps_repeated(table["key"])]
+    return found
+
+
+@njit(cache=True)
+def _perhaps_repeated(keys: Rows) -> Rows:
+    """Marks keys by their lower bits in a table of 16 bits a key: first that one was there, then that a second came."""
+    size = 64
+    while size < 16 * len(keys):
+        size *= 2
+    mask = np.uint64(size - 1)
+    once = np.zeros(size // 8, np.uint8)
+    twice = np.zeros(size // 8, np.uint8)
+    for key in keys:
+        place = (key & mask) >> np.uint64(3)
+        bit = np.uint8(1 << (key & np.uint64(7)))
+        twice[place] |= once[place] & bit
+        once[place] |= bit
+    found = np.empty(len(keys), np.bool_)
+    for row in range(len(keys)):
+        key = keys[row]
+        found[row] = twice[(key & mask) >> np.uint64(3)] >> np.uint8(key & np.uint64(7)) & 1
+    return found
+
+
+def order_by(places: Rows, count: int) -> Rows:
+    """The stable order of rows by their places, which are below ``count``: few places are sorted by radix, in one pass."""
+    return np.argsort(places.astype(np.uint16) if count <= 1 << 16 else places, kind="stable")
 
 
 def distinct(array: Rows) -> Rows:

@@ -8,6 +8,7 @@ record that stops its worker ``limits.attempts`` times is left out from then on 
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import multiprocessing
 import os
@@ -24,6 +25,7 @@ from typing import Any
 from pipeline import files, pulse
 from pipeline.layout import Layout
 from pipeline.runners.runner import Failed, StageFailed, Watcher
+from pipeline.runners.worker import end_with
 from pipeline.stage import Item, Stage, committed
 
 TICK = 0.2
@@ -209,7 +211,7 @@ def _work(connection: Connection, slots: Any, supervisor: int) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
     logging.basicConfig(level=logging.ERROR, force=True)
-    threading.Thread(target=_end_with, args=(supervisor,), daemon=True).start()
+    threading.Thread(target=end_with, args=(supervisor,), daemon=True).start()
     pulse.share(slots)
     while True:
         try:
@@ -219,6 +221,8 @@ def _work(connection: Connection, slots: Any, supervisor: int) -> None:
         if order is None:
             return
         stage, item = order
+        gc.collect()
+        gc.freeze()  # libraries and models stay: whoever looks through them for garbage at every turn pays a tenth of all time
         try:
             run_pipeline(stage, [item])
         except Exception as error:  # noqa: BLE001 - the supervisor decides what to do, and says what happened
@@ -226,10 +230,3 @@ def _work(connection: Connection, slots: Any, supervisor: int) -> None:
             connection.send((f"{type(error).__name__}: {error}", traceback.format_exc()))
         else:
             connection.send(None)
-
-
-def _end_with(supervisor: int) -> None:
-    """Exit soon after the supervisor is gone, also when it was killed."""
-    while os.getppid() == supervisor:
-        time.sleep(0.5)
-    os._exit(1)

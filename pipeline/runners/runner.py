@@ -48,3 +48,7 @@ class StageFailed(Exception):  # noqa: N818
         super().__init__(f"stage {stage!r}: " + "; ".join(f"{one.item}: {one.error}" for one in failed))
         self.stage = stage
         self.failed = tuple(failed)
+
+
+class EngineMissing(Exception):  # noqa: N818
+    """What an engine needs is not there; the message says what to get and where to put it."""

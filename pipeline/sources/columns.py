@@ -54,7 +54,7 @@ class Table(Pages):
                 f"the text has {len(text)} characters; the largest record allowed is {max_record_bytes} bytes"
             )
         else:
-            record.text = partial(_sound, text)
+            record.text = partial(str, text)
         record.url = _as_text(_value(row, self.url)[1]) if self.url else ""
         record.date = _as_text(_value(row, self.date)[1]) if self.date else ""
         kept = [(name, _value(row, name)[1]) for name in self.metadata]
@@ -94,18 +94,9 @@ def _refuse_description() -> str:
     raise NotADocument("table.no_data")
 
 
-def _sound(text: str) -> str:
-    r"""The text with lone surrogates (JSON allows ``"\ud800"``) replaced, so that it can be written as UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
 def _as_text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return _sound(value)
-    return _sound(json.dumps(value, ensure_ascii=False, sort_keys=True, default=str))
+        return value
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)

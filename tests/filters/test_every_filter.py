@@ -12,18 +12,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.catalog import FILTERS, conditions, documentation, load_plugins
+from filters.datatrove.quality import DatatroveQuality
+from filters.datatrove.repetition import DatatroveRepetition
 from filters.document import Document, Origin
 from filters.filter import Filter, Judge
 from filters.gopher_quality import GopherQuality
 from filters.gopher_repetition import GopherRepetition
+from filters.heuristics.data_juicer import DataJuicer
+from filters.heuristics.madlad import Madlad
+from filters.heuristics.nemo import Nemo
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="the shared data is not here")
 
 
-def document(text: str, url: str = "", programming_language: str = "") -> Document:
+def document(text: str, url: str = "", programming_language: str = "", language: str = "") -> Document:
     metadata = {"programming_language": programming_language}
-    return Document("id", text, "test", Origin("file", 0, len(text)), url=url, metadata=metadata)
+    return Document("id", text, "test", Origin("file", 0, len(text)), url=url, language=language, metadata=metadata)
 
 
 MODELS = importlib.import_module("test_models")  # the hand-made models of the tests beside this one
@@ -40,15 +45,46 @@ BROKEN = "\n".join(f"line {i} of a list" for i in range(40))
 MADE_WITH = {
     "keywords": {"words": ("nettlespam",)},
     "language": {"keep": ("en",)},
+    "line_language": {"min_character_share": 0.5},
+    "word_segmenter": {"languages": ()},
     "url": {"domains": ("blocked.com",), "words": ("casino",)},
 }
+CHINESE = """我们沿着河边一直走，直到太阳快要落山，谁也没有说话。
+磨坊后面有一条小路，知道的人不多，又窄又长满了荨麻；它通向一座花园，从前想必十分漂亮，如今墙都塌了。"""
+ENGLISH_AND_GERMAN = (
+    f"{PROSE}\n{'Wir gingen am Fluss entlang, bis die Sonne tief stand, und niemand sagte ein Wort. ' * 9}"
+)
+
 KEPT = {
+    "chinese": document(CHINESE),
+    "line_language": document(PROSE, language="en"),
+    "datatrove_c4": document("He said so. " * 5),
+    "madlad": document("It is so. We all know it well. Is it not? Perhaps it is not so. Who can say that it is?"),
+    "datatrove_quality": document("the walls have fallen to the grass and of course that is why we went " * 4),
     "code_quality": document("def double(x):\n    return 2 * x\n", programming_language="Python"),
     "perplexity": document("cafe bar"),
     "quality_classifier": document("theory theory"),
     "url": document(PROSE, url="https://example.org/"),
 }
 REMOVED = {
+    "boilerplate.markup": ({}, document("A <b>bold</b> word&nbsp;here.")),
+    "boilerplate.templates": ({}, document("Dear {{ first_name }}, your order ${order.id} is here.")),
+    "boilerplate.too_many_links": ({}, document("See https://example.org/a/b and www.example.org for more.")),
+    "boilerplate.too_many_phrases": (
+        {},
+        document("Your browser does not support video.\nAll rights reserved\nA line."),
+    ),
+    "chinese.garbled": ({}, document(CHINESE + "鏄笉瑙勭殑" * 3)),
+    "chinese.half_width_marks": (
+        {"min_full_width_marks": 0.5},
+        document(CHINESE.replace("，", ",").replace("。", ".")),
+    ),
+    "chinese.not_simplified": ({"max_traditional": 0.1}, document("這條路很窄，後來長滿了草。")),
+    "chinese.not_traditional": ({"min_traditional": 0.9}, document(CHINESE)),
+    "chinese.short_lines": ({}, document("首页，\n新闻，\n体育，\n")),
+    "chinese.too_few_han": ({}, document(PROSE)),
+    "chinese.too_little_punctuation": ({}, document("首页新闻体育财经娱乐科技汽车房产教育游戏视频图片论坛博客")),
+    "chinese.too_much_punctuation": ({}, document("好，好，好，好！！好？！好，好；好：")),
     "c4.curly_bracket": ({}, document(PROSE + "\nThis line has a { in it.")),
     "c4.lorem_ipsum": ({}, document(PROSE + "\nHere follows lorem ipsum dolor sit amet.")),
     "c4.too_few_sentences": ({}, document("This is the one sentence.")),
@@ -92,9 +128,12 @@ REMOVED = {
     "gopher.too_many_ellipses": ({"max_symbols_per_word": None}, document(PROSE.replace(".\n", "...\n"))),
     "gopher.too_many_symbols": ({"min_mean_word_length": None}, document("# tag " * 50)),
     "gopher.too_many_words": ({"max_words": 60}, document(PROSE)),
+    "keywords.too_much": ({"max_share": 0.1, "max_per_thousand": None}, document("Nettlespam grows here.")),
     "keywords.too_frequent": ({}, document("Nettlespam grows here.")),
     "keywords.too_many": ({"max_count": 1, "max_per_thousand": None}, document("Nettlespam and NETTLESPAM.")),
     "language.not_kept": ({}, document("Wir gingen am Fluss entlang, bis die Sonne tief stand.")),
+    "line_language.mixed_lines": ({"min_line_share": 0.99}, document(ENGLISH_AND_GERMAN, language="en")),
+    "line_language.mixed_text": ({"min_line_share": None}, document(ENGLISH_AND_GERMAN, language="en")),
     "length.too_few_characters": ({}, document("")),
     "length.too_few_words": ({"min_words": 3}, document("two words")),
     "length.too_many_characters": ({"max_characters": 3}, document("four")),
@@ -102,16 +141,87 @@ REMOVED = {
     "perplexity.too_high": ({"max": 10}, document("no known word")),
     "perplexity.too_low": ({"min": 3}, document("cafe bar")),
     "quality_classifier.low_score": ({}, document("pills")),
+    "word_segmenter.words_too_long": ({}, document("internationalization")),
     "url.blocked_domain": ({}, document(PROSE, url="https://www.blocked.com/")),
+    "url.blocked_soft_words": ({"soft_words": ("hot", "girls")}, document(PROSE, url="https://example.org/hot-girls")),
     "url.blocked_word": ({}, document(PROSE, url="https://example.org/casino")),
 }
+
+
+def only(filter_class: type[Filter], setting: str) -> dict[str, object]:
+    """Settings that leave one rule of a filter in force."""
+    thresholds = [name for name in filter_class.model_fields if name.startswith(("min_", "max_"))]
+    return {name: None for name in thresholds if name != setting}
+
+
 for n in range(2, 11):
-    reason = f"gopher.top_{n}_gram" if n <= 4 else f"gopher.duplicate_{n}_grams"
-    limits = {f"max_{signal.name.removeprefix('gopher.')}": None for signal in GopherRepetition.signals}
-    limits[f"max_{reason.removeprefix('gopher.')}"] = getattr(
-        GopherRepetition(), f"max_{reason.removeprefix('gopher.')}"
+    kind = f"top_{n}_gram" if n <= 4 else f"duplicate_{n}_grams"
+    for filter_class in (GopherRepetition, DatatroveRepetition):
+        reason = f"{filter_class.signals[0].name.split('.')[0]}.{kind}"
+        REMOVED[reason] = (only(filter_class, f"max_{kind}"), document("to be or not to be " * 4))
+for kind, text in {
+    "duplicate_lines": "x\nx\ny",
+    "duplicate_line_characters": "long\nlong\ny",
+    "duplicate_paragraphs": "x\n\nx\n\ny",
+    "duplicate_paragraph_characters": "long\n\nlong",
+}.items():
+    REMOVED[f"datatrove.{kind}"] = (only(DatatroveRepetition, f"max_{kind}"), document(text))
+REMOVED |= {
+    f"datatrove.{reason}": (only(DatatroveQuality, setting), document(text))
+    for reason, setting, text in (
+        ("too_few_words", "min_words", "We have the words that are too few."),
+        ("too_many_words", "max_words", "word " * 100_001),
+        ("short_words", "min_mean_word_length", "a be to of"),
+        ("long_words", "max_mean_word_length", "internationalization"),
+        ("too_many_hashes", "max_hashes_per_token", "# tag"),
+        ("too_many_ellipses", "max_ellipses_per_token", "Well ... no … yes"),
+        ("too_many_bullets", "max_bullet_lines", "- have\n• with"),
+        ("too_many_ellipsis_lines", "max_ellipsis_lines", "Well...\nYes"),
+        ("too_few_letters", "min_alphabetic_tokens", "a, b, c"),
+        ("too_few_stop_words", "min_stop_words", "The house of Gods"),
     )
-    REMOVED[reason] = (limits, document("to be or not to be " * 4))
+}
+for reason in ("curly_bracket", "lorem_ipsum", "too_few_sentences"):
+    REMOVED[f"datatrove_c4.{reason}"] = REMOVED[f"c4.{reason}"]
+REMOVED |= {
+    "refinedweb.too_many_words_removed": ({}, document("ALL OF THIS IS SHOUTED\nand this is not")),
+    "madlad.too_few_sentences": ({}, document("One. Two. Three. Four.")),
+    "madlad.questionable": ({}, document("Is it an mp3? We ownload it. No. Well. So it is.")),
+    "madlad.cursed": (only(Madlad, "max_cursed") | {"max_cursed": 0.1}, document("Is it good? We ownload it.")),
+    "madlad.list_case": (only(Madlad, "max_list_case") | {"max_list_case": 0.5}, document("Anna Bert Cleo " * 5)),
+    "madlad.abnormal_length": (
+        only(Madlad, "max_abnormal_length") | {"max_abnormal_length": 0.5},
+        document("Too short."),
+    ),
+    "madlad.technical": (only(Madlad, "max_technical") | {"max_technical": 0.5}, document("(12) + (34) > 40")),
+    "token_repetition.too_many_times": ({}, document("spam, " * 100)),
+    "token_repetition.too_much": ({"max_times": None, "max_share": 0.5}, document("spam, " * 3)),
+}
+REMOVED |= {
+    f"nemo.{kind}": (only(Nemo, f"max_{kind}"), document(text))
+    for kind, text in {
+        "other_characters": "über öde Äcker",
+        "digits": "in 2024",
+        "urls": "see https://example.org/a",
+        "white_space": "a b",
+        "parentheses": "f(x)",
+        "longest_word": "x" * 1001,
+        "boilerplate": "Our terms of use.",
+        "no_end_mark": "no end",
+    }.items()
+}
+REMOVED |= {
+    f"data_juicer.{reason}": (only(DataJuicer, setting), document(text))
+    for reason, setting, text in (
+        ("too_few_alphanumeric", "min_alphanumeric", "+ - * / a"),
+        ("too_many_special_characters", "max_special_characters", "12 + 30 = 42"),
+        ("short_lines", "min_mean_line", "a\nb"),
+        ("no_long_line", "min_longest_line", "a\nb"),
+        ("too_few_stop_words", "min_stop_words", "house garden river"),
+        ("character_repetition", "max_character_repetition", "a" * 40),
+        ("word_repetition", "max_word_repetition", "to be or not " * 9),
+    )
+}
 
 REASONS = [(name, reason) for name, filter_class in sorted(FILTERS.items()) for reason, _ in conditions(filter_class)]
 
@@ -135,7 +245,7 @@ def make(tmp_path_factory):
 
 
 def copy(original: Document) -> Document:
-    return document(original.text, original.url, original.metadata["programming_language"])
+    return document(original.text, original.url, original.metadata["programming_language"], original.language)
 
 
 @pytest.mark.parametrize("name", sorted(FILTERS))

@@ -7,7 +7,8 @@ import pytest
 
 from filters.document import Document, Origin
 from filters.filter import Judge
-from filters.perplexity import Perplexity, normalize
+from filters.language_models import normalize
+from filters.perplexity import Perplexity
 from filters.quality_classifier import QualityClassifier
 
 # A unigram and bigram model in ARPA format; log10 probabilities, then log10 back-off weights.

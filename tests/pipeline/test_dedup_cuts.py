@@ -82,7 +82,7 @@ def test_lines_that_occurred_before_are_cut_to_the_character(documents: list[lis
     rows = [
         (key, number, position)
         for number, one in enumerate(made)
-        for position, key in enumerate(keys.of_document(one, Dedup(sentence=settings_), True).spans.tolist())
+        for position, key in enumerate(keys.of_documents([one], Dedup(sentence=settings_), True).spans.values.tolist())
     ]
     table = np.array(rows, np.uint64)
     found = runs.repeats(runs.rows(table[:, 0], 0, np.zeros(len(table), np.uint64), table[:, 1], table[:, 2]))
@@ -100,7 +100,7 @@ def test_lines_that_occurred_before_are_cut_to_the_character(documents: list[lis
 def test_a_document_keeps_its_own_first_span_where_two_overlap() -> None:
     text = "One two three. " * 5
     one = document(7, [text.strip()], "")
-    spans = keys.of_document(one, Dedup(sentence=Sentence(span=3, min_span_words=0)), True).spans
+    spans = keys.of_documents([one], Dedup(sentence=Sentence(span=3, min_span_words=0)), True).spans.values
     assert len(set(spans.tolist())) == 1
     found = runs.repeats(runs.rows(spans, 0, np.zeros(3, np.uint64), np.full(3, 7, np.uint64), np.arange(3)))
     (stretch,) = cuts.of_repeats(found, 7, 3, *one.sentences)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from filters import segment
 from filters.document import Document, Origin
 from pipeline.dedup import keys, runs
-from pipeline.dedup.settings import Dedup, Sentence, Survivor
+from pipeline.dedup.settings import Boilerplate, Dedup, Near, Sentence, Survivor
 
 
 def document(text: str, name: str = "a") -> Document:
@@ -30,7 +30,8 @@ def test_folding_makes_copies_equal_and_keeps_others_apart() -> None:
 @given(st.text(alphabet=st.sampled_from("ab天 \n\t\x1c\x85\xa0\u200b\u3000"), max_size=20))
 def test_exact_key_ignores_white_space_only(text: str) -> None:
     def key(text: str) -> int:
-        return keys.exact_key(segment.codepoints(text))
+        lower, upper = keys.of_documents([document("before"), document(text)], Dedup(), False).exact[1].tolist()
+        return int(upper << 64 | lower)
 
     plain = " ".join(text.split())
     assert segment.squeezed(segment.codepoints(text)).tobytes() == plain.encode("utf-32-le")
@@ -45,7 +46,7 @@ def test_span_keys_are_equal_where_spans_are() -> None:
     one = document("Alpha starts here. Shared one. Shared two. Shared three. Beta ends.")
     two = document("Quite another text! Something more. Shared one. Shared two! SHARED three. And the end.")
     dedup = Dedup()
-    first, second = (keys.of_document(each, dedup, sentences=True).spans for each in (one, two))
+    first, second = (keys.of_documents([each], dedup, sentences=True).spans.values for each in (one, two))
     assert len(first) == len(one.sentences) - 2 == 3
     assert np.intersect1d(first, second).tolist() == [first[1]]
     assert first[1] == second[2]
@@ -54,18 +55,43 @@ def test_span_keys_are_equal_where_spans_are() -> None:
 def test_spans_that_mean_nothing_have_no_key() -> None:
     text = "* * *\nYes.\nThis line is long enough to count.\n-----\nThis line is long enough to count."
     by_line = Dedup(sentence=Sentence(unit="lines"))
-    spans = keys.of_document(document(text), by_line, sentences=True).spans
+    spans = keys.of_documents([document(text)], by_line, sentences=True).spans.values
     assert (spans != 0).tolist() == [False, False, True, False, True], "no words, or fewer than min_span_words"
     assert spans[2] == spans[4]
-    three = keys.of_document(document("One two. Three four five. Six."), Dedup(), sentences=True).spans
+    three = keys.of_documents([document("One two. Three four five. Six.")], Dedup(), sentences=True).spans.values
     assert (three != 0).all(), "six words"
-    assert not keys.of_document(document("One. Two. Three."), Dedup(), sentences=True).spans.any()
+    assert not keys.of_documents([document("One. Two. Three.")], Dedup(), sentences=True).spans.values.any()
 
 
 def test_texts_without_words_have_no_keys_at_all() -> None:
     for text in ("", " \n\t ", "\u3000"):
-        found = keys.of_document(document(text), Dedup(url=True), sentences=True)
-        assert (found.exact, found.url, len(found.signature), len(found.spans)) == (0, 0, 0, 0)
+        found = keys.of_documents([document(text)], Dedup(url=True), sentences=True)
+        assert not found.exact.any()
+        assert not found.urls.any()
+        assert (len(found.signatures.values), len(found.spans.values)) == (0, 0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(alphabet=st.sampled_from("ab cd.世界\n１é"), max_size=60), max_size=6), st.booleans())
+def test_keys_do_not_depend_on_the_documents_beside(texts: list[str], sentences: bool) -> None:
+    dedup = Dedup(
+        url=True, near=Near(ngram=2, characters=2, bands=2, rows=3), sentence=Sentence(boilerplate=Boilerplate())
+    )
+
+    def of(*chosen: str) -> keys.Keys:
+        made = [
+            Document("x", text, "t", Origin("f", 0, 0), url=f"https://a.example/{len(text) % 2}") for text in chosen
+        ]
+        return keys.of_documents(made, dedup, sentences)
+
+    together = of(*texts)
+    for place, text in enumerate(texts):
+        alone = of(text)
+        for name in ("exact", "urls", "sites"):
+            assert getattr(together, name)[place].tolist() == getattr(alone, name)[0].tolist()
+        for name in ("signatures", "spans", "lines"):
+            offsets, values = getattr(together, name)
+            assert values[offsets[place] : offsets[place + 1]].tolist() == getattr(alone, name).values.tolist()
 
 
 def rank(priority: int, one: Document, **survivor: str) -> int:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from pipeline import recipe_file
-from pipeline.recipe import Recipe, parse_size
+from pipeline.recipe import Recipe
+from pipeline.sizes import parse_size
 from pipeline.recipe_file import DEFAULT_CHAINS, MAX_BYTES, RecipeError, loads
 from pipeline.sources.catalog import KINDS
 

@@ -39,7 +39,7 @@ def config(folder: Path, data: Path, steps: int, /, **sections: Mapping[str, Any
         "model": {"layers": 2, "width": 32, "heads": 2, "hidden": 64, "document_mask": False},
         "optimization": {"tokens": steps * BATCH, "batch_tokens": BATCH, "learning_rate": 1e-2},
         "checkpoints": {"every": 10},
-        "recovery": {"window": 16, "lookback": 5, "skip_before": 2, "skip_after": 3, "patience": 2},
+        "recovery": {"window": 8, "deviations": 3, "lookback": 5, "skip_before": 2, "skip_after": 3, "patience": 2},
     }
     for name, section in sections.items():
         written[name] = {**written.get(name, {}), **section} if isinstance(section, Mapping) else section

@@ -134,7 +134,7 @@ def test_batches_grow_at_their_places_and_every_token_is_counted():
 
 
 def test_sizes_that_ranks_cannot_share_are_refused():
-    with pytest.raises(ValueError, match="a batch of 1000 tokens is no multiple of the 768 .* the next is 1536"):
+    with pytest.raises(ValueError, match=r"a batch of 1000 tokens is no multiple of the 768 .* the next is 1536"):
         BatchSize(optimization(), tokens_per_pass=768)
     with pytest.raises(ValueError, match="batch_tokens must be at least 2000"):
         BatchSize(optimization(growth={"kind": "noise", "most": 8000}), tokens_per_pass=1000)

@@ -81,7 +81,7 @@ def _finished(training: Path, tokens: int) -> bool:
     if not (training / metrics.METRICS).is_file():
         return False
     last = metrics.read(training)[-1]
-    return last["kind"] == "finish" and last["tokens"] >= tokens
+    return bool(last["kind"] == "finish" and last["tokens"] >= tokens)
 
 
 def _config(settings: Settings, made: Made, output: Path, kind: str) -> TrainConfig:

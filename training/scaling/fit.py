@@ -58,7 +58,11 @@ class Fit:
 
     def coefficients(self) -> dict[str, Estimate]:
         """The coefficients as the papers write them, with intervals."""
-        return {name: self._estimate(lambda v, name=name: self.form.shown(v)[name]) for name in self.form.names}
+
+        def of(name: str) -> Estimate:
+            return self._estimate(lambda values: self.form.shown(values)[name])
+
+        return {name: of(name) for name in self.form.names}
 
     def exponent(self) -> Estimate:
         """The power of compute with which the best number of parameters grows."""

@@ -88,8 +88,8 @@ def _frontier(name: str, fit: Fit, budgets: Sequence[float]) -> Chart:
         losses = [fit.predict_value(size, length) for length in lengths]
         series.append(Series("", FLOPS_PER_PARAMETER * size * lengths, losses, colour=2, faint=True))
     best = _along(fit, budgets)
-    losses = [one.loss for one in best]
-    series.append(Series("best of every budget", [one.compute for one in best], *_banded(losses), colour=1))
+    bests = [one.loss for one in best]
+    series.append(Series("best of every budget", [one.compute for one in best], *_banded(bests), colour=1))
     series.append(Series("runs", points.compute, points.loss, dots=True))
     return Chart(
         f"{name}-loss", "Loss over compute", "training FLOPs", "loss", series, log_x=True, log_y=True,
@@ -116,7 +116,7 @@ def _along(fit: Fit, budgets: Sequence[float]) -> list[Allocation]:
     return [fit.best(budget) for budget in np.geomspace(fit.points.compute.min(), max(budgets), 30)]
 
 
-def _banded(values: Sequence[Estimate]) -> tuple[np.ndarray, bool, tuple[np.ndarray, np.ndarray]]:  # type: ignore[type-arg]
+def _banded(values: Sequence[Estimate]) -> tuple[np.ndarray, bool, tuple[np.ndarray, np.ndarray]]:
     """Values, that they are no dots, and the band, as ``Series`` takes them."""
     lows, highs = (np.array([getattr(one, name) for one in values]) for name in ("low", "high"))
     return np.array([one.value for one in values]), False, (lows, highs)

@@ -1,0 +1,1 @@
+"""The rules as datatrove defines them, where its definition is not ours: FineWeb was made with these."""
