@@ -28,7 +28,7 @@ def text_of(number: int) -> str:
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """Forty kept documents, of which each has a duplicate that dedup removed and a near copy that a filter removed."""
-    folder, encoder = write_corpus(tmp_path / "run")
+    folder, _ = write_corpus(tmp_path / "run")
     made = json.loads((folder / "manifest.json").read_text())
     rows = {
         "documents": [(i, text_of(i)) for i in range(40)],
