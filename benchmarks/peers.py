@@ -68,7 +68,8 @@ for tasks, pipeline in (
     (1, [MinhashDedupCluster(work + "/buckets", work + "/clusters", config=config)]),
     (1, [read, MinhashDedupFilter(work + "/clusters", exclusion_writer=writer)]),
 ):
-    LocalPipelineExecutor(pipeline, tasks=tasks, workers=1).run()
+    logs = tempfile.mkdtemp()
+    LocalPipelineExecutor(pipeline, tasks=tasks, workers=1, logging_dir=logs).run()
 for path in glob.glob(work + "/removed/*.jsonl"):
     with open(path) as lines:
         removed += [[int(json.loads(line)["id"]), -1] for line in lines]

@@ -11,7 +11,8 @@ say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
 
 has_all() {
     command -v g++ >/dev/null && command -v make >/dev/null && "$python" -c 'import ensurepip, venv' 2>/dev/null &&
-        [ -f "$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ]
+        [ -f "$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] &&
+        printf '#include <boost/program_options.hpp>\n#include <boost/thread.hpp>\n' | g++ -E -x c++ -o /dev/null - 2>/dev/null
 }
 
 if ! has_all; then
@@ -38,4 +39,6 @@ say "making .venv (kenlm and fasttext are compiled: two to four minutes the firs
 # The lock is complete; --no-deps also keeps out fasttext-predict, which would overwrite the fasttext module.
 .venv/bin/python -m pip install --quiet --no-deps -r requirements.lock
 .venv/bin/python -m pip install -qq --no-deps --editable .
+# KenLM's lmplz trains the demo's perplexity model. Without it everything else works, and who needs it is told.
+.venv/bin/python -m pipeline.models.kenlm_tools || say "KenLM's lmplz was not built: recipes that train perplexity models will not run"
 touch .venv/ready

@@ -13,7 +13,7 @@ import textwrap
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
 from pydantic import BaseModel, BeforeValidator, ByteSize
@@ -60,7 +60,6 @@ MEANINGS: Mapping[str, str] = {
     "PerplexityModel.kind": "what is trained",
     "QualityModel.kind": "what is trained",
     "QualityModel.dimensions": "numbers for each word and n-gram",
-    "QualityModel.epochs": "how often every document is learned from",
     "Alarms.action": "`stop`: the run ends with exit code 1; `warn`: it says so and goes on",
     "Warc.extractor": "what takes the main content from HTML; `corpusmill` is ours, `everything` is all visible text",
     "CommonCrawl.extractor": "as for `warc`",
@@ -231,6 +230,8 @@ def _name(kind: Any) -> str:
     if inspect.isclass(kind) and issubclass(kind, BaseModel):
         return "section"
     origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _name(arguments[0])
     if origin is Literal:
         return " or ".join(f"`{_yaml(value)}`" for value in arguments)
     if origin in (Union, types.UnionType):

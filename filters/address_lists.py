@@ -125,19 +125,21 @@ def read(paths: tuple[str, ...]) -> AddressList:
     return AddressList([part for path in paths for part in _of_file(path)])
 
 
-def category_files(folder: str, category: str) -> tuple[str, ...]:
-    """The lists of a category in a folder as UT1 has it. Raises ValueError where there are none."""
-    found = [
-        str(path)
-        for name in ("domains", "urls")
-        for path in (Path(folder, category, name), Path(folder, category, f"{name}.gz"))
-        if path.is_file()
-    ]
-    if not found:
+@functools.cache
+def read_category(folder: str, category: str) -> AddressList:
+    """The list of a category in a folder as UT1 has it. Raises ValueError where there is none, and as ``read``."""
+    if not Path(folder, category).is_dir():
         known = sorted(path.name for path in Path(folder).iterdir() if path.is_dir()) if Path(folder).is_dir() else []
         have = f"; it has {', '.join(known)}" if known else ""
-        raise ValueError(f"no file domains or urls in {Path(folder, category)}: no such category of a UT1 folder{have}")
-    return tuple(found)
+        raise ValueError(f"no folder {Path(folder, category)}: no such category of a UT1 folder{have}")
+    return read(category_files(folder, category))
+
+
+def category_files(folder: str, category: str) -> tuple[str, ...]:
+    """The lists of a category in a folder as UT1 has it; where it has none, the one that is expected."""
+    names = ("domains", "domains.gz", "urls", "urls.gz")
+    found = tuple(str(path) for path in (Path(folder, category, name) for name in names) if path.is_file())
+    return found or (str(Path(folder, category, "domains")),)
 
 
 def _of_file(path: str) -> list[Array]:

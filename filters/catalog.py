@@ -6,7 +6,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -15,6 +15,7 @@ from filters import (  # noqa: F401 - importing a filter's module registers it
     boilerplate,
     c4,
     chinese,
+    chinese_script,
     code_quality,
     fineweb,
     gopher_quality,
@@ -91,7 +92,7 @@ def conditions(filter_class: type[Filter]) -> list[tuple[str, str]]:
     values: dict[str, Any] = {}
     names: dict[float, str] = {}
     for number, (name, field) in enumerate(filter_class.model_fields.items()):
-        if field.annotation in (float | None, int | None):
+        if _is_threshold(field):
             values[name] = 1e6 + number
             names[1e6 + number] = name
         elif field.default == ():
@@ -103,11 +104,17 @@ def conditions(filter_class: type[Filter]) -> list[tuple[str, str]]:
     ]
 
 
+def _is_threshold(field: FieldInfo) -> bool:
+    """Whether a setting is a number that may be null: what thresholds are, whatever else they may be."""
+    kinds = get_args(field.annotation)
+    return type(None) in kinds and bool({float, int} & set(kinds))
+
+
 def settings_of(filter_: Filter) -> dict[str, str]:
     """The setting that holds the threshold of each rule in force, by reason; rules without such a setting are left out."""
     found: dict[str, str] = {}
     for name, field in type(filter_).model_fields.items():
-        if field.annotation in (float | None, int | None) and getattr(filter_, name) is not None:
+        if _is_threshold(field) and isinstance(getattr(filter_, name), float | int | str):
             without = {rule.reason for rule in filter_.model_copy(update={name: None}).rules()}
             found |= {rule.reason: name for rule in filter_.rules() if rule.reason not in without}
     return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from filters import han_words, segment, tokens
+from filters import han_words, line_cuts, segment, tokens
 from filters.segment import Segments, Spans
 
 
@@ -120,6 +120,19 @@ class Document:
         if text != self.text:
             self.text = text
             self.forget_views()
+
+    def keep_lines(self, kept: NDArray[np.bool_]) -> None:
+        """Give the document those of its ``lines`` for which ``kept`` is true, joined by newlines, as its text.
+
+        ``codepoints``, ``lines`` and ``words`` are carried over and not made anew.
+        """
+        lines, words, points = self.lines, self.words, self.codepoints
+        spans = zip(lines.starts[kept].tolist(), lines.stops[kept].tolist(), strict=True)
+        text = "\n".join([self.text[start:stop] for start, stop in spans])
+        if text != self.text:
+            self.forget_views()
+            self.text = text
+            self._codepoints, self._lines, self._words = line_cuts.kept_lines(points, lines, words, kept)
 
     def forget_views(self) -> None:
         """Free the cached views (they take some ten times the memory of the text)."""

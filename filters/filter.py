@@ -68,13 +68,14 @@ class Filter(BaseModel):
     signals: ClassVar[tuple[Signal, ...]]
     model_kind: ClassVar[str] = ""
     """The kind of trained model that it reads, as the recipe's section ``models`` calls it."""
-    hints: ClassVar[tuple[str, ...]] = ()
-    """Settings that ``measure`` reads only to save work: another value hardly changes what it finds."""
 
     languages: tuple[str, ...] = Field(
         (),
         description="only documents in these languages (found by `language` before) are measured and judged; none: all",
     )
+
+    def __hash__(self) -> int:  # pydantic's can't take settings that are mappings
+        return hash((self.name, self.model_dump_json()))
 
     def prepare(self) -> None:
         """Load what ``measure`` needs (models, lists); called once per process before the first document.

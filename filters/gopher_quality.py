@@ -70,9 +70,11 @@ class GopherQuality(Filter):
     def measure(self, document: Document) -> Mapping[str, float]:
         """Statistics of the words and of how the lines begin and end."""
         points = document.codepoints
-        stops = _stop_word_hashes(self.stop_words)
-        count, letters, alphabetic, stop_words, symbols = _count_words(points, characters.flags(), _lower(), stops)
-        stop_words += sum(document.text.count(word) for word in self.stop_words if UNSPACED.search(word))
+        table, longest, unspaced = _stop_words(self.stop_words)
+        count, letters, alphabetic, stop_words, symbols = _count_words(
+            points, characters.flags(), _lower(), table, longest
+        )
+        stop_words += sum(map(document.text.count, unspaced))
         signals: dict[str, float] = {"gopher.words": len(document.words), "gopher.stop_words": stop_words}
         if count:
             signals["gopher.mean_word_length"] = letters / count
@@ -111,10 +113,18 @@ def _lower() -> Array:
 
 
 @functools.cache
-def _stop_word_hashes(stop_words: tuple[str, ...]) -> Array:
-    """Sorted hashes of the stop words in lower case."""
+def _stop_words(stop_words: tuple[str, ...]) -> tuple[Array, int, tuple[str, ...]]:
+    """A hash table of the stop words in lower case, the length of the longest, and those of scripts without spaces."""
     lower = _lower()
-    return np.array(sorted({int(_hash(lower[segment.codepoints(word)])) for word in stop_words}), np.uint64)
+    hashes = {int(_hash(lower[segment.codepoints(word)])) or 1 for word in stop_words}
+    table = np.zeros(max(64, 1 << (8 * len(hashes)).bit_length()), np.uint64)  # sparse: most look-ups end at once
+    for value in sorted(hashes):
+        slot = value % len(table)
+        while table[slot]:
+            slot = (slot + 1) % len(table)
+        table[slot] = value
+    unspaced = tuple(word for word in stop_words if UNSPACED.search(word))
+    return table, max(map(len, stop_words), default=0), unspaced
 
 
 @njit(cache=True)
@@ -126,9 +136,24 @@ def _hash(points: Array) -> np.uint64:
 
 
 @njit(cache=True)
-def _count_words(points: Array, flags: Array, lower: Array, stop_words: Array) -> tuple[int, int, int, int, int]:
+def _is_in(table: Array, hashed: np.uint64) -> bool:
+    """Whether a hash table that is never full holds a hash; 0 is held as 1."""
+    hashed = max(hashed, np.uint64(1))
+    mask = np.uint64(len(table) - 1)
+    slot = hashed & mask
+    while table[slot]:
+        if table[slot] == hashed:
+            return True
+        slot = (slot + np.uint64(1)) & mask
+    return False
+
+
+@njit(cache=True)
+def _count_words(
+    points: Array, flags: Array, lower: Array, stop_words: Array, longest_stop_word: int
+) -> tuple[int, int, int, int, int]:
     """White-space words, their characters, those with a letter, those that are stop words; symbols in the text."""
-    count = letters = alphabetic = stops = symbols = 0
+    count = letters = alphabetic = stops = symbols = length = 0
     dots = spaced_dots = 0  # lengths of the runs "..." and ". . ." up to here, so that no dot counts twice in a symbol
     has_letter = inside = False
     running = np.uint64(0)
@@ -140,16 +165,18 @@ def _count_words(points: Array, flags: Array, lower: Array, stop_words: Array) -
                 count += 1
                 if has_letter:
                     alphabetic += 1
-                position = np.searchsorted(stop_words, running)
-                if position < len(stop_words) and stop_words[position] == running:
+                if length <= longest_stop_word and _is_in(stop_words, running):
                     stops += 1
             inside = has_letter = False
+            length = 0
             running = np.uint64(0)
         else:
             inside = True
             letters += 1
+            length += 1
             has_letter = has_letter or flag & ALPHA != 0
-            running = mix(running, np.uint64(lower[point]))
+            if length <= longest_stop_word:
+                running = mix(running, np.uint64(lower[point]))
         if point in (HASH, ELLIPSIS):
             symbols += 1
         if point == FULL_STOP:

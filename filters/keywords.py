@@ -83,7 +83,9 @@ class Keywords(Filter):
         )
 
     def files(self) -> tuple[str, ...]:
-        """The lists given by path."""
+        """The lists given by path; the folder itself where it has none."""
+        if self.by_language is not None and not _named_in(self.by_language):
+            return (*self.lists, self.by_language)
         return (*self.lists, *self._lists_by_language().values())
 
     def _lists_by_language(self) -> Mapping[str, str]:
@@ -98,11 +100,15 @@ class Keywords(Filter):
 @functools.cache
 def _lists_in(folder: str) -> Mapping[str, str]:
     """The lists of a folder by language. Raises FileNotFoundError where it has none."""
-    files = sorted(path for path in Path(folder).glob("*") if path.is_file()) if Path(folder).is_dir() else []
-    named = {path.stem.lower(): str(path) for path in files if path.suffix in ("", ".txt") and len(path.stem) <= 8}
+    named = _named_in(folder)
     if not named:
         raise FileNotFoundError(f"{folder} is no folder with lists named by language, as en or zh.txt")
     return named
+
+
+def _named_in(folder: str) -> dict[str, str]:
+    files = sorted(path for path in Path(folder).glob("*") if path.is_file()) if Path(folder).is_dir() else []
+    return {path.stem.lower(): str(path) for path in files if path.suffix in ("", ".txt") and len(path.stem) <= 8}
 
 
 @functools.cache

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import functools
-import glob
 import json
 import re
 import unicodedata
@@ -28,7 +27,7 @@ BUCKETS: Final = ("head", "middle", "tail")
 PERCENTILES: Final = {"head": 30, "middle": 60}
 """CCNet's: where head and middle end, in the perplexities of a crawl's documents."""
 LANGUAGE: Final = "{language}"
-"""Stands in a path for the language of a document."""
+"""Stands in the name of a file for the language of a document."""
 ENDINGS: Final = (".arpa.bin", ".arpa", ".binary", ".bin", ".klm")
 _REMEMBERED: Final = 200_000
 """Words whose tokens are kept, some 40 MB; then they are forgotten together."""
@@ -144,14 +143,27 @@ def model_files(path: str) -> dict[str, str]:
 
     A folder means the KenLM models in it, each called as its language. Empty where there is none.
     """
-    if LANGUAGE not in path:
+    if LANGUAGE not in Path(path).name:
         if not Path(path).is_dir():
             return {"": path}
         found = [one for one in sorted(Path(path).iterdir()) if one.name.endswith(ENDINGS)]
         return {one.name.partition(".")[0]: str(one) for one in found}
-    before, after = path.split(LANGUAGE, 1)
-    names = sorted(glob.glob(f"{glob.escape(before)}*{glob.escape(after)}"))
-    return {name[len(before) : len(name) - len(after)]: name for name in names}
+    folder, (before, after) = Path(path).parent, Path(path).name.split(LANGUAGE, 1)
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    fitting = [one for one in found if one.name.startswith(before) and one.name.endswith(after)]
+    return {one.name[len(before) : len(one.name) - len(after)]: str(one) for one in fitting}
+
+
+def language_of(wanted: str, name: str) -> str | None:
+    """The language that ``{language}`` in ``wanted`` stands for where that means ``name``: empty where it has none.
+
+    None where it does not mean that name.
+    """
+    if LANGUAGE not in wanted:
+        return "" if wanted == name else None
+    before, after = wanted.split(LANGUAGE, 1)
+    inside = name[len(before) : len(name) - len(after)]
+    return inside if inside and wanted.replace(LANGUAGE, inside, 1) == name else None
 
 
 def beside(path: str, ending: str) -> str | None:

@@ -32,7 +32,7 @@ from pydantic import Field
 
 from filters import language_models
 from filters.document import Document
-from filters.filter import Filter, Rule, Signal, register, rule_when
+from filters.filter import Comparison, Filter, Rule, Signal, register, rule_when
 from filters.language_models import BUCKETS, LanguageModel, Lines, Tokens
 
 
@@ -90,10 +90,11 @@ class Perplexity(Filter):
     def rules(self) -> tuple[Rule, ...]:
         """At most ``max``, at least ``min``."""
         rules: list[Rule] = []
-        for limit, comparison, reason in (
+        limits: tuple[tuple[float | str | None, Comparison, str], ...] = (
             (self.max, ">", "perplexity.too_high"),
             (self.min, "<", "perplexity.too_low"),
-        ):
+        )
+        for limit, comparison, reason in limits:
             if isinstance(limit, str):
                 rules.append(Rule("perplexity.bucket", comparison, BUCKETS.index(limit), reason))
             else:
@@ -113,7 +114,13 @@ class Perplexity(Filter):
 
     def with_models(self, places: Mapping[str, str]) -> Filter:
         """A copy that reads its model where that was trained."""
-        return self.model_copy(update={"model": places.get(self.model, self.model)})
+        for name, path in places.items():
+            language = language_models.language_of(self.model, name)
+            if language is not None:
+                folder, slash, file = path.rpartition("/")
+                at_work = folder + slash + file.replace(name, self.model, 1) if language else path
+                return self.model_copy(update={"model": at_work})
+        return self
 
     def _load(self, path: str, language: str) -> LanguageModel:
         return language_models.load(path, self.tokens, self.normalize, self.lines, self.cutoffs, language)

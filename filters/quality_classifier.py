@@ -40,14 +40,14 @@ class QualityClassifier(Filter):
     name: ClassVar[str] = "quality_classifier"
     signals: ClassVar[tuple[Signal, ...]] = (
         Signal("quality_classifier.score", 0, 1, "probability of the label of good text"),
-        Signal("quality_classifier.rank", 0, 1, "share of raw documents that score lower, where the model knows it"),
+        Signal("quality_classifier.top", 0, 1, "share of raw documents that score as high, where the model knows it"),
     )
     model_kind: ClassVar[str] = "quality"
 
     model: str = Field(description="path of a supervised fastText model, or a name of the section models")
     label: str = Field(GOOD, description="the label that stands for good text")
     min_score: float | None = Field(
-        0.5, description="DCLM-Baseline: 0.018112 with its own model; not used beside `keep`"
+        0.5, description="DCLM-Baseline: 0.018112 with its own model; a score below it removes, unless there is `keep`"
     )
     keep: float | None = Field(None, ge=0, le=1, description="share of raw documents to keep, in place of `min_score`")
     max_characters: int | None = Field(
@@ -66,20 +66,20 @@ class QualityClassifier(Filter):
             )
 
     def measure(self, document: Document) -> Mapping[str, float]:
-        """The label's probability, and its rank, unless the text is blank."""
+        """The label's probability, and how many raw documents reach it, unless the text is blank."""
         about = _about(self.model)
         text = document.text[: self.max_characters or about.max_characters]
         if not text.strip():
             return {}
         model = fasttext_models.load(self.model)
         score = dict(fasttext_models.predict(model, text, len(model.get_labels()))).get(self.label, 0.0)
-        rank = about.rank(score)
-        return {"quality_classifier.score": score} | ({} if rank is None else {"quality_classifier.rank": rank})
+        top = about.top(score)
+        return {"quality_classifier.score": score} | ({} if top is None else {"quality_classifier.top": top})
 
     def rules(self) -> tuple[Rule, ...]:
-        """One rule."""
+        """One rule: among the best of raw documents, or else a score high enough."""
         if self.keep is not None:
-            return (Rule("quality_classifier.rank", "<", round(1 - self.keep, 12), "quality_classifier.low_score"),)
+            return rule_when(self.keep, "quality_classifier.top", ">", "quality_classifier.low_score")
         return rule_when(self.min_score, "quality_classifier.score", "<", "quality_classifier.low_score")
 
     def files(self) -> tuple[str, ...]:
@@ -103,11 +103,12 @@ class _About:
     max_characters: int = MAX_CHARACTERS
     quantiles: tuple[float, ...] = ()
 
-    def rank(self, score: float) -> float | None:
-        """The share of raw documents that score lower, to the precision of the quantiles."""
+    def top(self, score: float) -> float | None:
+        """The share of raw documents that score as high or higher, to the precision of the quantiles."""
         if not self.quantiles:
             return None
-        return min(bisect.bisect_left(self.quantiles, score) / (len(self.quantiles) - 1), 1.0)
+        steps = len(self.quantiles) - 1
+        return max(steps - bisect.bisect_left(self.quantiles, score), 0) / steps
 
 
 @functools.cache

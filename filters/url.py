@@ -81,8 +81,8 @@ class Url(Filter):
         given = address_lists.read(self.domain_lists) if self.domain_lists else None
         blocked = _listed(self.domains).holds(host, path) or (given is not None and given.holds(host, path))
         category = 0
-        for number, files in enumerate(self._category_files(), 1):
-            if not category and address_lists.read(files).holds(host, path):
+        for number, name in enumerate(self.categories, 1):
+            if not category and address_lists.read_category(str(self.ut1), name).holds(host, path):
                 category = number
         words = _entries(self.words, self.word_lists)
         found = _WORD.findall(url)
@@ -109,12 +109,10 @@ class Url(Filter):
 
     def files(self) -> tuple[str, ...]:
         """All lists given by path."""
-        by_word = (*self.word_lists, *self.subword_lists, *self.soft_word_lists)
-        return (*self.domain_lists, *(path for paths in self._category_files() for path in paths), *by_word)
-
-    def _category_files(self) -> tuple[tuple[str, ...], ...]:
-        """The files of each category, in order."""
-        return tuple(_category_files(self.ut1, category) for category in self.categories) if self.ut1 else ()
+        by_category = (
+            path for category in self.categories for path in address_lists.category_files(str(self.ut1), category)
+        )
+        return (*self.domain_lists, *by_category, *self.word_lists, *self.subword_lists, *self.soft_word_lists)
 
     def _by_domain(self) -> bool:
         return bool(self.domains or self.domain_lists or self.ut1)
@@ -127,7 +125,6 @@ class Url(Filter):
 
 
 _NOWHERE: Final = Origin("", 0, 0)
-_category_files = functools.cache(address_lists.category_files)
 _listed = functools.cache(address_lists.of_entries)
 
 

@@ -8,7 +8,7 @@ import typer
 
 logging.basicConfig(level=logging.ERROR, force=True)  # before Beam is imported: it would set up logging of its own
 
-from pipeline.commands import look, run, training  # noqa: E402 - see above
+from pipeline.commands import look, models, run, training, whatif  # noqa: E402 - see above
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,10 +18,11 @@ app = typer.Typer(
     help="From crawl to training tokens: one recipe, the same bytes out.",
 )
 for command in (
-    run.run, run.check, look.verify, look.explain, look.trace, look.shards,
+    run.run, run.check, look.verify, look.explain, look.trace, look.shards, whatif.whatif,
     training.train, training.sample, training.export, training.plot, training.ablate,
 ):  # fmt: skip
     app.command()(command)
+app.add_typer(models.app, name="models")
 app.add_typer(training.scaling, name="scaling")
 
 

@@ -165,6 +165,8 @@ def _judgements(resolved: Recipe, row: Mapping[str, Any]) -> list[Judgement]:
     source = next(one for one in resolved.sources if one.name == row["source"])
     found = []
     for filter_ in resolved.chain(source):
+        if filter_.languages and row.get("language") not in filter_.languages:
+            continue
         rules: Sequence[Rule] = filter_.rules()
         for signal in filter_.signals:
             judging = tuple(rule for rule in rules if rule.signal == signal.name)

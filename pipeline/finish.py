@@ -6,6 +6,7 @@ load and drop duplicates ─► cut repeated spans ─► remove personal data �
 from __future__ import annotations
 
 import functools
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -135,9 +136,17 @@ class _Cut(beam.DoFn):
         yield batch
 
 
-@functools.cache
+_LOADING = threading.Lock()
+
+
 def redactor(settings: str) -> Redactor:
     """The redactor for settings given as JSON, once a process: its recognizers take a while to load."""
+    with _LOADING:
+        return _redactor(settings)
+
+
+@functools.cache
+def _redactor(settings: str) -> Redactor:
     return Redactor(PiiSettings.model_validate_json(settings))
 
 

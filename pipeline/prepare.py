@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -232,9 +233,17 @@ def valid(text: str) -> str:
     return text
 
 
-@functools.cache
+_LOADING = threading.Lock()
+
+
 def judge(filter_: Filter) -> Judge:
-    """The prepared filter, once a process: its models are loaded the first time."""
+    """The prepared filter, once a process, however many threads an engine runs in it: its models are loaded the first time."""
+    with _LOADING:
+        return _judge(filter_)
+
+
+@functools.cache
+def _judge(filter_: Filter) -> Judge:
     return Judge(at_hand(filter_))
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from filters.filter import Filter
+from filters.language_models import language_of
 from filters.pii import PiiSettings
 from pipeline import files
 from pipeline.dedup.settings import Benchmark, Dedup
@@ -43,7 +44,7 @@ class Limits(_Section):
     batch_documents: int = Field(2048, ge=1, description="documents in one batch and one output file")
     batch_text: Size = Field(32 << 20, description="characters in one batch and one output file")
     record_seconds: float = Field(
-        60, gt=0, description="time for one record before its worker is stopped (local runner)"
+        60, gt=0, description="time for one record before its worker is stopped (workers on this machine)"
     )
     attempts: int = Field(2, ge=1, description="how often a record may stop its worker before it counts as failed")
 
@@ -114,14 +115,18 @@ class Recipe(_Section):
         places = {name: layout.model(name, MODEL_ENDINGS[one.kind]) for name, one in self.models.items()}
         return tuple(filter_.with_models(places) for filter_ in self.chain(source))
 
-    def trains_for(self, filter_: Filter) -> str | None:
-        """The name of the model that the run trains for a filter, None where it trains none."""
-        return filter_.reads_model() if filter_.reads_model() in self.models else None
+    def trains_for(self, filter_: Filter) -> tuple[str, ...]:
+        """The names of the models that the run trains for a filter: several where it names one for each language."""
+        wanted = filter_.reads_model() or ""
+        return tuple(name for name in self.models if language_of(wanted, name) is not None)
 
     @functools.cached_property
     def signals(self) -> tuple[str, ...]:
         """Names of all signals that any source's chain measures, sorted: the columns of every document table."""
-        names = {signal.name for one in self.sources for filter_ in self.chain(one) for signal in filter_.signals}
+        chains = [
+            self.chains.get(source.filters or "", ()) for source in self.sources
+        ]  # a wrong name is told elsewhere
+        names = {signal.name for chain in chains for filter_ in chain for signal in filter_.signals}
         return tuple(sorted(names))
 
     def priority(self, source: str) -> int:
@@ -165,7 +170,7 @@ class Recipe(_Section):
 
         The alarms are left out: they change no output, and who loosens one goes on where it stopped the run.
         """
-        given = [one for chain in self.chains.values() for one in chain if self.trains_for(one) is None]
+        given = [one for chain in self.chains.values() for one in chain if not self.trains_for(one)]
         models = {path: files.sha256_of(path)[1] for one in given for path in one.files()}
         if self.tokenizer and self.tokenizer.path:
             models[self.tokenizer.path] = files.sha256_of(self.tokenizer.path)[1]

@@ -18,6 +18,7 @@ from ruamel.yaml.scalarbool import ScalarBoolean
 
 from filters.catalog import FILTERS, load_plugins, settings_of
 from filters.filter import Filter
+from filters.language_models import language_of
 from pipeline import files
 from pipeline.dedup.settings import SURVIVOR_FIELDS
 from pipeline.models.settings import MODEL_KINDS, AnyModel
@@ -324,7 +325,7 @@ class _Reader:
         if model.filters is not None and model.filters not in chains:
             self._problem((*here, "filters"), f"no filter chain {model.filters!r}{_nearest(model.filters, chains)}")
         for filter_ in chains.get(model.filters or "", ()):
-            if filter_.reads_model() in models:
+            if any(language_of(filter_.reads_model() or "", name) is not None for name in models):
                 self._problem(
                     (*here, "filters"),
                     f"its filter {filter_.name} needs the model {filter_.reads_model()!r}, which is not there yet",
@@ -347,8 +348,9 @@ class _Reader:
                     self._problem(("filters", chain), f"no source uses this chain; the sources use {known}")
         for name, chain in recipe.chains.items():
             for index, filter_ in enumerate(chain):
-                model = recipe.models.get(filter_.reads_model() or "")
-                if model is not None and model.kind != filter_.model_kind:
+                for model in map(recipe.models.__getitem__, recipe.trains_for(filter_)):
+                    if model.kind == filter_.model_kind:
+                        continue
                     place = ("filters", name, index, filter_.name, "model")
                     self._problem(
                         place, f"{filter_.reads_model()!r} is a {model.kind} model; {filter_.model_kind} is needed"

@@ -77,7 +77,7 @@ def run(recipe: Recipe, out: str, runner: Runner, display: Display, fresh: bool 
         before = hashlib.sha256(f"{recipe.digest} {planned.digest}".encode()).hexdigest()
         for make in _stages(recipe, layout):
             stage = make(commits)
-            commits[stage.name], before = _do(stage, layout, runner, display, before)
+            commits[stage.name], before = do(stage, layout, runner, display, before)
             for warning in alarms.check(recipe, stage.name, commits):
                 display.note(warning)
         _sweep(layout)
@@ -172,10 +172,11 @@ def _texts(commits: Commits) -> dict[str, int]:
     return found
 
 
-def _do(
-    stage: Stage, layout: Layout, runner: Runner, display: Display, before: str
-) -> tuple[list[dict[str, Any]], str]:
-    """Do what is left of a stage. Returns its commits, in item order, and the digest that the next stage starts from."""
+def do(stage: Stage, layout: Layout, runner: Runner, display: Display, before: str) -> tuple[list[dict[str, Any]], str]:
+    """Do what is left of a stage. Returns its commits, in item order, and the digest that the next stage starts from.
+
+    ``before`` is the digest that the stage before it ended with. Raises StageFailed.
+    """
     marker = layout.marker(stage.name)
     if files.exists(marker):
         done = files.read_json(marker)

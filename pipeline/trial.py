@@ -32,19 +32,28 @@ def findings(recipe: Recipe) -> Iterator[Finding]:
     for name, chain in recipe.chains.items():
         told: set[Finding] = set()
         for prose in sorted({source.prose for source in recipe.sources if source.filters == name}):
-            for finding in _chain(name, chain, sample.prose() if prose else sample.code(), recipe.alarms.intended):
+            documents = sample.prose() if prose else sample.code()
+            tried = [_can_be_tried(filter_) and not recipe.trains_for(filter_) for filter_ in chain]
+            for finding in _chain(name, chain, tried, documents, recipe.alarms.intended):
                 if finding not in told:
                     told.add(finding)
                     yield finding
 
 
-def _chain(name: str, chain: Chain, documents: list[Document], intended: Sequence[str]) -> Iterator[Finding]:
+def _can_be_tried(filter_: Filter) -> bool:
+    """Whether a filter comes with corpusmill and depends on no file of the user's."""
+    return not filter_.files() and type(filter_).__module__.startswith("filters.")
+
+
+def _chain(
+    name: str, chain: Chain, can_be_tried: Sequence[bool], documents: list[Document], intended: Sequence[str]
+) -> Iterator[Finding]:
     long = sample.long()
     for index, filter_ in enumerate(chain):
         if filter_.name == "language":
             documents = [document for document in documents if _kept(filter_, document)]
             continue
-        if filter_.files() or not type(filter_).__module__.startswith("filters."):
+        if not can_be_tried[index]:
             continue
         filter_.prepare()
         tried = [document for document in documents if document.text and _measured(filter_, document)]
@@ -66,8 +75,7 @@ def _kept(filter_: Filter, document: Document) -> bool:
 
 def _measured(filter_: Filter, document: Document) -> bool:
     """Cleans and measures a document; False if the filter is not for documents in its language."""
-    languages: Sequence[str] = getattr(filter_, "languages", ())
-    if languages and document.language not in languages:
+    if filter_.languages and document.language not in filter_.languages:
         return False
     filter_.clean(document)
     document.signals.update(filter_.measure(document))

@@ -40,6 +40,8 @@ COMMANDS = (
     "explain",
     "trace",
     "shards",
+    "whatif",
+    "models",
     "train",
     "sample",
     "export",

@@ -19,16 +19,12 @@ An empty text has no signals (datatrove divides by zero). datatrove's tokens are
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from filters import repetition
 from filters.document import Document
 from filters.filter import Filter, Rule, Signal, register, rule_when
-
-_LINE_BREAKS: Final = re.compile(r"\n+")
-_PARAGRAPH_BREAKS: Final = re.compile(r"\n{2,}")
 
 
 @register
@@ -78,8 +74,7 @@ class DatatroveRepetition(Filter):
         if not text:
             return {}
         signals: dict[str, float] = {}
-        paragraphs, lines = _PARAGRAPH_BREAKS.split(text.strip()), _LINE_BREAKS.split(text)
-        for unit, segments in (("paragraph", paragraphs), ("line", lines)):
+        for unit, segments in (("paragraph", _paragraphs(text)), ("line", _lines(text))):
             later, characters = _later(segments)
             signals[f"datatrove.duplicate_{unit}s"] = later / len(segments)
             signals[f"datatrove.duplicate_{unit}_characters"] = characters / len(text)
@@ -96,6 +91,17 @@ class DatatroveRepetition(Filter):
             for kind in kinds
             for rule in rule_when(getattr(self, f"max_{kind}"), f"datatrove.{kind}", ">", f"datatrove.{kind}")
         )
+
+
+def _lines(text: str) -> list[str]:
+    """The stretches between runs of newlines: ``re.split(r"\\n+", text)``, but a quarter of the time."""
+    first, last = text[:1] == "\n", text[-1:] == "\n"
+    return [*[""][: int(first)], *filter(None, text.split("\n")), *[""][: int(last)]]
+
+
+def _paragraphs(text: str) -> list[str]:
+    """The stretches between runs of two or more newlines in the stripped text, in the same way."""
+    return [part for part in (part.lstrip("\n") for part in text.strip().split("\n\n")) if part] or [""]
 
 
 def _later(segments: Sequence[str]) -> tuple[int, int]:

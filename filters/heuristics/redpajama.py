@@ -116,6 +116,10 @@ class RedPajama(Filter):
                 raise ValueError(f"no signal {name!r}; known: {', '.join(sorted(known))}")
         return self
 
+    def __hash__(self) -> int:
+        """Of the settings as text: mappings have no hash of their own."""
+        return hash(self.model_dump_json())
+
     def measure(self, document: Document) -> Mapping[str, float]:
         """All signals that are defined for the text."""
         text = document.text

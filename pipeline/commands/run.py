@@ -112,8 +112,11 @@ def run(
         from pipeline.run import OtherRun
         from pipeline.run import run as run_recipe
         from pipeline.runners.runner import EngineMissing, StageFailed
+        from pipeline.warm_up import warm_up
 
         refuse(recipe, loaded)
+        if runner is not RunnerName.dataflow:  # workers of a service compile on their own machines
+            warm_up(loaded)
         where = Where(workers, master, job_server_jar, prism_location)
         try:
             if runner is RunnerName.dataflow:
@@ -156,10 +159,8 @@ def _runner(name: RunnerName, limits: Limits, where: Where, options: Sequence[st
             from pipeline.runners.engines import job_runner
 
             return job_runner(name.value, limits, options, *where)
-    from pipeline.dedup.keys import warm_up
     from pipeline.runners.local import LocalRunner
 
-    warm_up()
     return LocalRunner(where.workers or len(os.sched_getaffinity(0)), limits.record_seconds, limits.attempts)
 
 

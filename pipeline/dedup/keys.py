@@ -226,10 +226,3 @@ def seconds(date: str) -> int | None:
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def warm_up() -> None:
-    """Compile (or load from the cache) every kernel that this module uses, so that workers need not."""
-    document = Document("0", "One two three four five. Six seven! Eight.", "warm-up", Origin("", 0, 0))
-    of_documents([document], Dedup(), True)
-    minhash.band_keys(np.zeros((1, 8), np.uint32), 1, 8)

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from filters.document import Document
 from filters.filter import Judge
+from filters.language_models import language_of
 from pipeline import plan, pulse, tables
 from pipeline.layout import Layout
 from pipeline.models.settings import PerplexityModel, QualityModel
@@ -35,7 +36,8 @@ SAMPLE = pa.schema([("rank", pa.uint64()), ("text", pa.string())])
 class Draw:
     """Documents of one source that one model needs: for what, which filters they must pass, how much at most.
 
-    ``text`` is bytes of UTF-8, ``documents`` their number; the smaller bound holds.
+    ``text`` is bytes of UTF-8, ``documents`` their number; the smaller bound holds. ``language`` is that of the documents, empty
+    for any.
     """
 
     model: str
@@ -45,6 +47,7 @@ class Draw:
     text: int
     documents: int
     seed: int
+    language: str = ""
 
     @property
     def folder(self) -> str:
@@ -74,10 +77,11 @@ def _judged(recipe: Recipe, name: str, model: PerplexityModel) -> Iterator[Draw]
     """Documents as they reach a filter that uses the model: its cut-offs are percentiles of these."""
     for source in recipe.sources:
         chain = recipe.chain(source)
-        place = next((at for at, filter_ in enumerate(chain) if recipe.trains_for(filter_) == name), None)
+        place = next((at for at, filter_ in enumerate(chain) if name in recipe.trains_for(filter_)), None)
         if place is not None:
-            before = tuple(one for one in chain[:place] if recipe.trains_for(one) is None)
-            yield Draw(name, "judged", source.name, before, MANY, model.cutoff_documents, model.seed)
+            before = tuple(one for one in chain[:place] if not recipe.trains_for(one))
+            language = language_of(chain[place].reads_model() or "", name) or ""
+            yield Draw(name, "judged", source.name, before, MANY, model.cutoff_documents, model.seed, language)
 
 
 def chosen(recipe: Recipe, planned: Plan) -> dict[str, list[Draw]]:
@@ -163,7 +167,7 @@ class _Draw(beam.DoFn):
             if len(rows) >= draw.documents or text >= draw.text:
                 break
             pulse.at(batch.split, document.number & RECORD_MASK)
-            passed = _passed(document, judges)
+            passed = _passed(document, judges, draw.language)
             if passed is not None:
                 rows.append({"rank": rank, "text": passed})
                 text += len(passed.encode())
@@ -171,8 +175,8 @@ class _Draw(beam.DoFn):
         return rows
 
 
-def _passed(document: Document, judges: Sequence[Judge]) -> str | None:
-    """The text of a document as the filters leave it; None where one removes it, or fails on it."""
+def _passed(document: Document, judges: Sequence[Judge], language: str) -> str | None:
+    """The text of a document as the filters leave it; None where one removes it or fails on it, or of another language."""
     tried = dataclasses.replace(document, signals={}, metadata=dict(document.metadata))
     try:
         for apply in judges:
@@ -181,4 +185,4 @@ def _passed(document: Document, judges: Sequence[Judge]) -> str | None:
                 return None
     except Exception:  # noqa: BLE001 - it becomes a row of failed/ when it comes to this filter in the run itself
         return None
-    return tried.text
+    return tried.text if language in ("", tried.language) else None

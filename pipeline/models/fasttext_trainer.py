@@ -24,17 +24,20 @@ LABEL: Final = "__label__"
 _END: Final = "</s>"
 """The word that fastText sees at the end of every line."""
 _BLOCK: Final = 1 << 20
+EPOCHS: Final = 5
+STEPS: Final = 20_000
+"""Texts that are learned from at least: with fewer steps the vectors have hardly left where they began."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What fastText calls dim, wordNgrams, bucket, minCount, epoch and lr."""
+    """What fastText calls dim, wordNgrams, bucket, minCount, epoch (None: 5, or as many as make STEPS) and lr."""
 
     dimensions: int
     ngram: int
     buckets: int
     min_count: int
-    epochs: int
+    epochs: int | None
     rate: float
     seed: int
 
@@ -73,13 +76,14 @@ def train(examples: Iterable[Example], labels: Sequence[str], settings: Settings
     if sorted(found) != sorted(labels):
         raise ValueError(f"texts for {', '.join(labels)} are needed, there are some for {', '.join(found) or 'none'}")
     ids, hashes = _features(lines, {word: one for one, word in enumerate(known)}, starts[-1], folder)
+    epochs = settings.epochs or max(EPOCHS, -(-STEPS // len(ranks)))
     vectors = _uniform(len(known) + settings.buckets, settings.dimensions, settings.seed)
     outputs = np.zeros((len(found), settings.dimensions), np.float32)
     numbers = np.array([found.index(label) for label in targets], np.int64)
     order = np.argsort(np.array(ranks, np.uint64), kind="stable")
     _learn(
         ids, hashes, np.array(starts, np.int64), numbers, order, vectors, outputs,
-        len(known), settings.buckets, settings.ngram, settings.epochs, settings.rate,
+        len(known), settings.buckets, settings.ngram, epochs, settings.rate,
     )  # fmt: skip
     model.setMatrices(vectors, outputs)
     return model

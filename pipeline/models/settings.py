@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -41,7 +41,7 @@ class PerplexityModel(ModelSettings):
     tokens: Tokens = Field("sentencepiece", description="what the model's tokens are; sentencepiece is trained as well")
     vocabulary: int = Field(65_536, ge=32, le=1 << 20, description="pieces of the SentencePiece model, at most")
     order: int = Field(5, ge=2, le=6, description="the longest n-grams")
-    prune: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+    prune: tuple[int, ...] = Field(
         (),
         description="n-grams seen at most so often are left out, by length from 1 on: [0, 0, 1]; the last holds for the rest",
     )
@@ -91,8 +91,13 @@ class QualityModel(ModelSettings):
     ngram: int = Field(2, ge=1, le=5, description="the longest word n-grams that are features")
     buckets: int = Field(1 << 20, ge=1, le=1 << 26, description="how many hashes the n-grams share")
     min_count: int = Field(2, ge=1, description="words that occur less often are not learned")
-    epochs: int = Field(5, ge=1, le=1000)
-    rate: float = Field(0.1, gt=0, le=10, description="learning rate at the beginning; it falls to 0")
+    epochs: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="how often every document is learned from; null: 5 times, more where there are few",
+    )
+    rate: float = Field(0.5, gt=0, le=10, description="learning rate at the beginning; it falls to 0")
 
     KINDS: ClassVar[tuple[str, str]] = ("like", "unlike")
 

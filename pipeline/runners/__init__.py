@@ -1,1 +1,1 @@
-"""Ways to run a stage: on a pool of processes here, or in this process."""
+"""Ways to run a stage: on a pool of processes here, in this process, or as jobs of an engine (Flink, Spark, Prism)."""

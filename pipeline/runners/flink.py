@@ -13,8 +13,12 @@ from pipeline.runners.server import JobServer
 USUAL_JAR = f"{java.GROUP}:beam-runners-flink-1.20-job-server:{beam_version}"
 """Flink 1.20 is the last whose batch runtime Beam uses: from 2.0 on bounded jobs go through the streaming translator."""
 LOCAL = "[local]"
-RETRIES = 4
-"""How often Flink starts a job again that lost a worker. Its own setting is never."""
+_CONFIGURATION = """\
+restart-strategy.type: fixed-delay
+restart-strategy.fixed-delay.attempts: 4
+restart-strategy.fixed-delay.delay: 1 s
+"""
+"""Flink's own setting for a job that loses a worker is to give it up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +32,15 @@ class Flink(Kind):
         """The command that starts the job server."""
         path = jars.classpath(self.jar, USUAL_JAR)
         main = "org.apache.beam.runners.flink.FlinkJobServerDriver"
-        return java.command(server, path, main, (), ["--flink-master", self.master])
+        configuration = server.folder / "flink-conf.yaml"
+        configuration.write_text(_CONFIGURATION)
+        arguments = ["--flink-master", self.master, "--flink-conf-dir", str(server.folder)]
+        return java.command(server, path, main, (), arguments)
 
 
 def flink(jar: str | None, master: str | None, workers: int | None) -> Flink:
     """Flink as the options of the command line say it; ``workers`` is how many tasks, and Python processes, run at once."""
-    options = [f"--flink_master={master or LOCAL}", f"--number_of_execution_retries={RETRIES}"]
+    options = [f"--flink_master={master or LOCAL}"]
     if workers:
         options += [f"--parallelism={workers}", f"--sdk_worker_parallelism={workers}"]
     return Flink(name="flink", options=options, jar=jar, master=master or LOCAL)

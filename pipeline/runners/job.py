@@ -79,7 +79,7 @@ class JobRunner:
         blamed: Counter[tuple[int, int]] = Counter()
         left = list(items)
         while error := self._job(stage, left, layout, progress):
-            deaths = self._engine.deaths()
+            deaths = progress.taken()
             for death in deaths:
                 blamed[death.split, death.record] += death.split != pulse.NOTHING
             guilty = {(death.split, death.record): death.cause for death in deaths}
@@ -201,16 +201,27 @@ class _Progress:
         self._watcher = watcher
         self._before = engine.counted() or (0, 0)
         self._next = 0.0
+        self._deaths: list[Death] = []
+
+    def taken(self) -> list[Death]:
+        """The deaths of workers since this was asked last."""
+        taken, self._deaths = self._deaths, []
+        return taken
 
     def look(self, result: Any, last: bool = False) -> None:
         """Tell the watcher what is new, unless looking would take too much of the time."""
         began = time.monotonic()
         if began < self._next and not last:
             return
-        for found in files.find(f"{self._folder}/**"):
-            name = found.path.removeprefix(f"{self._folder}/").removesuffix(".json")
-            if (item := self._waiting.pop(name, None)) is not None:
-                self._watcher.done(item)
+        for death in self._engine.deaths():
+            self._deaths.append(death)
+            where = "" if death.split == pulse.NOTHING else f" at record {death.record} of split {death.split}"
+            self._watcher.note(f"{death.cause}{where}; {self._engine.name} decides whether to try again")
+        with contextlib.suppress(OSError):  # a store that does not answer now will the next time
+            for found in files.find(f"{self._folder}/**"):
+                name = found.path.removeprefix(f"{self._folder}/").removesuffix(".json")
+                if (item := self._waiting.pop(name, None)) is not None:
+                    self._watcher.done(item)
         counted = self._engine.counted()
         if counted is None:
             self._watcher.progress(*_of_metrics(result))

@@ -44,6 +44,8 @@ class Portable:
     def start(self) -> tuple[beam.runners.PipelineRunner, PipelineOptions]:
         """Start what is not running yet. A job server that is gone is started again."""
         if self._server is None or not self._server.alive:
+            if self._server:
+                self._server.close()
             self._server = JobServer(self.name)
             self._server.start(self._kind.command(self._server), {**os.environ, **self._kind.environment})
         arguments = [*self._given, f"--job_endpoint={self._server.endpoint}"]

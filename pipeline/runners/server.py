@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,8 +15,8 @@ from pathlib import Path
 from pipeline.runners import leash
 from pipeline.runners.runner import EngineMissing
 
-PATIENCE = 120
-"""Seconds that a job server may take to listen; Java on a busy machine takes twenty."""
+PATIENCE = 300
+"""Seconds that a job server may take to listen; Java on a busy machine takes twenty, on an overloaded one minutes."""
 LAST_LINES = 12
 """Lines of its log that a message quotes when it does not start."""
 
@@ -41,6 +42,7 @@ class JobServer:
                 stderr=subprocess.STDOUT,
                 env=environment,
                 cwd=self.folder,
+                start_new_session=True,  # Ctrl-C must not reach it before the job is cancelled
             )
         deadline = time.monotonic() + PATIENCE
         while not _listens(self.port):
@@ -56,14 +58,14 @@ class JobServer:
         return self._process is not None and self._process.poll() is None
 
     def close(self) -> None:
-        """End the process. Its log stays where it is, for whoever wants to know."""
-        if self._process is None:
-            return
-        assert self._process.stdin
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
-        self._process.wait()
-        self._process = None
+        """End the process and delete its folder."""
+        if self._process is not None:
+            assert self._process.stdin
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+            self._process.wait()
+            self._process = None
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def free_port() -> int:

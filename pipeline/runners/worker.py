@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import pulse
+
+logging.basicConfig(level=logging.ERROR)  # before Beam is imported: it would set up logging of its own
 
 
 def work(environment: Mapping[str, str], slots: Any, log: Path) -> None:

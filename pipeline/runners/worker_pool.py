@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import shutil
 import signal
 import tempfile
 import threading
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
 from pipeline import pulse
@@ -27,16 +28,21 @@ from pipeline.runners.job import Death
 
 TICK = 0.2
 """Seconds between looks at the workers."""
-PRELOADED = ["apache_beam.runners.worker.sdk_worker_main", "pipeline.run"]
-"""Imported once, in the process that all workers are forked from: engines ask for new workers with every job."""
+AGAIN = 2
+"""How often a worker that died is started again."""
+PRELOADED = ["pipeline.runners.worker", "apache_beam.runners.worker.sdk_worker_main", "pipeline.run"]
+"""Imported once, in the process that all workers are forked from: engines ask for new workers with every job. The first sets up
+logging before Beam does."""
 GRACE = 5
 """Seconds a worker has to end when its engine no longer needs it."""
 
 
 @dataclass(slots=True)
 class _Worker:
+    request: Any
     process: Any
     slots: Any
+    again: int = 0
     seen: tuple[int, int] = (pulse.NOTHING, pulse.NOTHING)
     since: float = 0.0
     hung: bool = False
@@ -68,7 +74,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         try:
             with self._lock:
                 self._workers[request.worker_id] = self._start(request)
-        except OSError:
+        except (OSError, EOFError):
             return beam_fn_api_pb2.StartWorkerResponse(error=traceback.format_exc())
         return beam_fn_api_pb2.StartWorkerResponse()
 
@@ -107,6 +113,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
             process.terminate()
         for process in processes:
             _end(process)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _start(self, request: Any) -> _Worker:
         slots = self._context.RawArray("q", pulse.SLOTS)
@@ -121,7 +128,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
             target=worker.work, args=(environment, slots, self._folder / "log"), daemon=True
         )
         process.start()
-        return _Worker(process, slots)
+        return _Worker(request, process, slots)
 
     def _watch(self) -> None:
         while not self._closed.wait(TICK):
@@ -137,12 +144,20 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
                 del self._workers[name]
                 self._let_go(one)
                 if code != 0:
-                    self._deaths.append(Death(self._cause(one, code), *here))
+                    if not one.again or here[0] != pulse.NOTHING:  # one that nobody needed may end as it likes
+                        self._deaths.append(Death(self._cause(one, code), *here))
+                    self._replace(name, one)
             elif here[0] == pulse.NOTHING or here != one.seen:
                 one.seen, one.since = here, now
             elif now - one.since > self._record_seconds and not one.hung:
                 one.hung = True
                 one.process.kill()
+
+    def _replace(self, name: str, one: _Worker) -> None:
+        """Start a dead worker again: an engine that still waits for it to connect would do so for ever."""
+        if one.again < AGAIN and not self._closed.is_set():
+            self._workers[name] = self._start(one.request)
+            self._workers[name].again = one.again + 1
 
     def _let_go(self, one: _Worker) -> None:
         """Keep what a worker has counted."""

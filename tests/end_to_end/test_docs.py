@@ -121,7 +121,7 @@ def test_generated_pages_are_up_to_date() -> None:
 def test_the_references_name_every_filter_source_and_section() -> None:
     assert {name for level, name in headings("docs/filters.md") if level == 2} == set(FILTERS)
     found = {name for _, name in headings("docs/recipe.md")}
-    sections = {"sources", "filters", "dedup", "pii", "tokenizer", "shards", "limits", "alarms"}
+    sections = {"sources", "filters", "models", "dedup", "pii", "tokenizer", "shards", "limits", "alarms"}
     assert found >= {f"kind: {kind}" for kind in KINDS} | sections
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.chinese import Chinese
+from filters.chinese_script import ChineseScript
 from filters.document import Document, Origin
 from filters.filter import Judge
 from filters.gopher_repetition import GopherRepetition
@@ -152,6 +153,37 @@ def test_only_chinese_is_segmented():
     Judge(WordSegmenter())(made)
     made.replace_text("中国北京")  # a later filter has edited the text
     assert len(made.words) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "wanted"),
+    [
+        ("這條後來的路，頭髮發財。", {}, "这条后来的路，头发发财。"),
+        ("头发发财，皇后后来。", {"to": "traditional"}, "頭髮發財，皇后後來。"),  # by phrases: 发 and 后 are two each
+        ("ＡＢＣ１２３％，全形。", {"to": None}, "ABC123%，全形。"),
+        ("ＡＢＣ這", {"plain_letters": False}, "ＡＢＣ这"),
+        ("軟體 and English\n", {}, "软体 and English\n"),
+        ("", {}, ""),
+    ],
+)
+def test_one_script(text, settings, wanted):
+    made = document(text)
+    Judge(ChineseScript(**settings))(made)
+    assert made.text == wanted
+    assert len(text) == len(wanted)
+    size = len("".join(text.split()))
+    changed = sum(old != new for old, new in zip(text, wanted, strict=True))
+    assert made.signals["chinese_script.converted"] == (changed / size if size else 0)
+    judged = document(text)
+    Judge(ChineseScript(**settings, max_converted=0.1))(judged)
+    assert bool(judged.removed_by) == (made.signals["chinese_script.converted"] > 0.1)
+
+
+def test_only_chinese_is_converted():
+    made = document("學校", "ja")
+    Judge(ChineseScript())(made)
+    assert made.text == "學校"
+    assert made.signals == {}
 
 
 @needs_shared

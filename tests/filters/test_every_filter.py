@@ -45,6 +45,7 @@ BROKEN = "\n".join(f"line {i} of a list" for i in range(40))
 MADE_WITH = {
     "keywords": {"words": ("nettlespam",)},
     "language": {"keep": ("en",)},
+    "chinese_script": {"languages": ()},
     "line_language": {"min_character_share": 0.5},
     "word_segmenter": {"languages": ()},
     "url": {"domains": ("blocked.com",), "words": ("casino",)},
@@ -75,6 +76,7 @@ REMOVED = {
         document("Your browser does not support video.\nAll rights reserved\nA line."),
     ),
     "chinese.garbled": ({}, document(CHINESE + "鏄笉瑙勭殑" * 3)),
+    "chinese_script.converted_too_much": ({"max_converted": 0.1}, document("這條路很窄，後來長滿了草。")),
     "chinese.half_width_marks": (
         {"min_full_width_marks": 0.5},
         document(CHINESE.replace("，", ",").replace("。", ".")),
@@ -280,6 +282,7 @@ def test_every_filter_is_declared_properly(name, make):
             rule.removes({rule.signal: value}) for value in (signals[rule.signal].low, signals[rule.signal].high)
         )
     assert pickle.loads(pickle.dumps(filter_)) == filter_
+    assert hash(pickle.loads(pickle.dumps(filter_))) == hash(filter_)
     assert all(isinstance(path, str) for path in filter_.files())
 
 

@@ -79,6 +79,7 @@ def test_thresholds_by_language():
         assert run(short, min_score={"default": needed, "zh": 0.1}).removed_by == removed
     assert run(GERMAN, keep=("en",), min_score={"en": 0.1}).removed_by == "language.not_kept"
     assert run(short, min_score={"zh": 0.99}).removed_by == "", "a language without a threshold needs none"
+    assert hash(Language(min_score={"fr": 0.5})) == hash(Language(min_score={"fr": 0.5}))
     with pytest.raises(ValueError, match="fr is not in `keep`"):
         Language(keep=("en",), min_score={"fr": 0.5})
     with pytest.raises(ValueError, match="between 0 and 1"):

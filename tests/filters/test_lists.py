@@ -112,6 +112,7 @@ def test_lists_by_language(tmp_path):
     assert only.measure(document("badword"))["keywords.count"] == 0
     with pytest.raises(FileNotFoundError, match="no folder with lists"):
         Keywords(by_language=str(tmp_path / "none")).prepare()
+    assert Keywords(by_language=str(tmp_path / "none")).files() == (str(tmp_path / "none"),)
 
 
 def test_many_keywords_are_one_pass():
@@ -260,8 +261,10 @@ def test_a_folder_of_categories(ut1):
 def test_categories_that_are_not_there(ut1, tmp_path):
     with pytest.raises(ValueError, match="no such category of a UT1 folder; it has adult, gambling"):
         Url(ut1=str(ut1), categories=("adlut",)).prepare()
-    with pytest.raises(ValueError, match="no file domains or urls"):
-        Url(ut1=str(tmp_path / "nowhere"), categories=("adult",)).prepare()
+    nowhere = Url(ut1=str(tmp_path / "nowhere"), categories=("adult",))
+    assert nowhere.files() == (str(tmp_path / "nowhere" / "adult" / "domains"),)
+    with pytest.raises(ValueError, match=r"no such category of a UT1 folder$"):
+        nowhere.prepare()
     with pytest.raises(ValidationError, match="belong together"):
         Url(ut1=str(ut1))
     (ut1 / "gambling" / "domains.gz").write_bytes(gzip.compress(b"casino.example\n" * 999)[:-9])
