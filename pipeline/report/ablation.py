@@ -31,7 +31,7 @@ def add(layout: Layout, lead: str, chart: str, table: str) -> None:
         '<div style="{}"><figure class="card">{}</figure></div>{}'
         '<p><a href="../ablation/index.html">All of it</a></p></section>{}\n'
     ).format(Markup(_BEGIN), lead, _COLOURS, Markup(chart), Markup(table), Markup(_END))  # noqa: S704 - made by the trainer
-    written = files.write_text(layout.report, page.replace(_BEFORE, section + _BEFORE))
+    written = files.write_text(layout.report, page.replace(_BEFORE, str(section) + _BEFORE))
     row = output(layout, "report", written)
     made["files"] = [row if one["path"] == row["path"] else one for one in made["files"]]
     files.write_json(layout.manifest, made)

@@ -125,7 +125,7 @@ class Sets:
         goal, held = min(tokens * _BYTES_PER_TOKEN, sizes.total / 20), 0
         for number, size in sizes.ordered():
             small = members.get(self._clusters.get(number, number), 1) <= LARGEST_CLUSTER
-            if small and size <= goal / 4:  # no single document is most of the text
+            if small and size <= max(goal / 4, 2 * sizes.mean):  # no single document is most of the text
                 chosen.add(number)
                 held += size
             if held >= goal:
@@ -196,6 +196,11 @@ class Sizes:
     def total(self) -> int:
         """Bytes of all texts."""
         return int(self._sizes.sum())
+
+    @property
+    def mean(self) -> float:
+        """Bytes of a text, of those that are not empty."""
+        return self.total / max(1, int((self._sizes > 0).sum()))
 
     def ordered(self) -> Iterator[tuple[int, int]]:
         """Number and bytes of every document that has text, by rank."""
