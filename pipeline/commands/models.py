@@ -131,8 +131,8 @@ def _train(
         fail("stopped; the same command goes on from here", 130)
     finally:
         runner.close()
-    for one in made:
-        shutil.move(layout.path(one["path"]), Path(to) / Path(one["path"]).name)
+    for file in made:
+        shutil.move(layout.path(file["path"]), Path(to) / Path(file["path"]).name)
     shutil.rmtree(layout.out)
     _tell(Path(to) / f"{name}.json")
 
