@@ -238,21 +238,20 @@ def fill_input(given: str) -> None:
             written.stream.write(data)
 
 
-@pytest.fixture(scope="module")
-def on_the_disk(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("disk")
-    fill_input(f"{folder}/input")
-    return run_into(f"{folder}/out", f"{folder}/input")
-
-
-def test_a_recipe_from_and_into_a_store_gives_the_same_bytes(
-    root: str, proxy: Flaky, on_the_disk: dict[str, str]
-) -> None:
-    fill_input(f"{root}/input")
+def test_a_recipe_from_and_into_a_store_gives_the_same_bytes(root: str, proxy: Flaky, tmp_path: Path) -> None:
+    """From the store to the disk and into the store; from the disk as well, whose paths are another recipe's digest in shards."""
+    for given in (f"{root}/input", f"{tmp_path}/input"):
+        fill_input(given)
+    expected = run_into(f"{tmp_path}/out", f"{root}/input")
     draw = random.Random(3)
     proxy.faults = lambda _method, _path: "503" if draw.random() < 0.02 else None
-    assert run_into(f"{root}/out", f"{root}/input") == on_the_disk
+    assert run_into(f"{root}/out", f"{root}/input") == expected
     assert not [one for one in proxy.seen if "copy" in one[1].lower() or "rewrite" in one[1].lower()]
+    from_disk = run_into(f"{tmp_path}/again", f"{tmp_path}/input")
+    assert from_disk.keys() == expected.keys()
+    assert {path for path in expected if from_disk[path] != expected[path]} <= {
+        p for p in expected if p.startswith("shards/")
+    }
 
 
 def test_fresh_deletes_a_run_in_a_store(root: str) -> None:

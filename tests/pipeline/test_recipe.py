@@ -17,8 +17,8 @@ from ruamel.yaml import YAML
 
 from pipeline import recipe_file
 from pipeline.recipe import Recipe
-from pipeline.sizes import parse_size
 from pipeline.recipe_file import DEFAULT_CHAINS, MAX_BYTES, RecipeError, loads
+from pipeline.sizes import parse_size
 from pipeline.sources.catalog import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
