@@ -51,7 +51,7 @@ FLINK_MANAGER = _object(
     resource=_object(cpu={"type": "number"}, memory=STRING),
     podTemplate=_object(spec=POD),
 )
-SPARK_POD: Schema = dict(cores=INTEGER, memory={"type": "string", "pattern": "^[0-9]+[kmgt]$"}, labels=TEXTS)
+SPARK_POD: Schema = {"cores": INTEGER, "memory": {"type": "string", "pattern": "^[0-9]+[kmgt]$"}, "labels": TEXTS}
 
 
 def _kind(version: str, kind: str, spec: Schema) -> Schema:
@@ -130,11 +130,3 @@ FLEX_METADATA = _object(
     ),
 )
 """TemplateMetadata of the Dataflow API (v1b3)."""
-FLEX_TEMPLATE = _object(
-    ("image", "sdkInfo", "metadata"),
-    image=STRING,
-    sdkInfo=_object(("language",), language={"enum": ["PYTHON", "JAVA", "GO"]}),
-    metadata=FLEX_METADATA,
-    defaultEnvironment=_object(maxWorkers=INTEGER, numWorkers=INTEGER, machineType=STRING),
-)
-"""ContainerSpec of the Dataflow API (v1b3): the file that a Flex Template is."""
