@@ -14,8 +14,8 @@ from pathlib import Path
 from pipeline.runners import leash
 from pipeline.runners.runner import EngineMissing
 
-PATIENCE = 120
-"""Seconds that a job server may take to listen; Java on a busy machine takes twenty."""
+PATIENCE = 300
+"""Seconds that a job server may take to listen; Java on a busy machine takes twenty, on an overloaded one minutes."""
 LAST_LINES = 12
 """Lines of its log that a message quotes when it does not start."""
 
