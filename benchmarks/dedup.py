@@ -3,7 +3,7 @@
     python benchmarks/dedup.py                                 # 100,000 and 200,000 documents
     python benchmarks/dedup.py --documents 100000 2000000      # is the cost per document flat, and the memory bounded?
     python benchmarks/dedup.py --spans 100000000               # the span stage on keys that are made directly
-    python benchmarks/dedup.py --peers /path/to/environments   # beside datasketch and rensa
+    python benchmarks/dedup.py --peers /path/to/environments   # beside datatrove, text-dedup, datasketch and rensa
 
 Each corpus is read from Parquet, keyed (14 bands of 8 rows), deduplicated and written by one local worker. Printed are the
 CPU seconds of the whole process tree by stage, also of the same recipe without dedup, so that what dedup adds is the
@@ -12,7 +12,9 @@ curve of the bands, and the share of the removals whose document is similar (0.7
 
 The peers' environments are folders with a ``bin/python`` each, made once:
 
-    for peer in datasketch rensa; do python -m venv ENVS/$peer; ENVS/$peer/bin/pip install $peer pyarrow; done
+    for peer in datasketch rensa "datatrove[io,processing]" text-dedup==0.4.0; do
+        python -m venv ENVS/${peer%%[[=]*}; ENVS/${peer%%[[=]*}/bin/pip install "$peer" pyarrow
+    done
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """Other tools on the same made corpus: each a script in its own environment that prints which documents it would remove.
 
 All cut words at white space, take five of them for a shingle, and 112 permutations in 14 bands of 8 rows. What a script prints
-is a list of [removed, kept] places. A peer whose environment is missing is passed over.
+is a list of [removed, kept] places, kept being -1 where the tool does not say. A peer whose environment is missing is passed over.
 """
 
 from __future__ import annotations
 
 import json
-import resource
+import os
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -46,6 +46,51 @@ for place, text in enumerate(texts()):
         index.insert(place, made)
 print(json.dumps(removed))
 """,
+    "datatrove": _READ
+    + """
+import glob, tempfile
+from datatrove.data import Document
+from datatrove.executor import LocalPipelineExecutor
+from datatrove.pipeline.dedup import MinhashDedupBuckets, MinhashDedupCluster, MinhashDedupFilter, MinhashDedupSignature
+from datatrove.pipeline.dedup.minhash import MinhashConfig
+from datatrove.pipeline.writers import JsonlWriter
+from loguru import logger
+logger.remove()
+def read(data, rank=0, world_size=1):
+    for place, text in enumerate(texts()):
+        yield Document(text=text, id=str(place), metadata={})
+work = tempfile.mkdtemp()
+config = MinhashConfig(n_grams=5, num_buckets=14, hashes_per_bucket=8, seed=1)
+writer = JsonlWriter(work + "/removed", compression=None)
+for tasks, pipeline in (
+    (1, [read, MinhashDedupSignature(work + "/signatures", config=config)]),
+    (14, [MinhashDedupBuckets(work + "/signatures", work + "/buckets", config=config)]),
+    (1, [MinhashDedupCluster(work + "/buckets", work + "/clusters", config=config)]),
+    (1, [read, MinhashDedupFilter(work + "/clusters", exclusion_writer=writer)]),
+):
+    LocalPipelineExecutor(pipeline, tasks=tasks, workers=1).run()
+for path in glob.glob(work + "/removed/*.jsonl"):
+    with open(path) as lines:
+        removed += [[int(json.loads(line)["id"]), -1] for line in lines]
+print(json.dumps(removed))
+""",
+    "text-dedup": _READ
+    + """
+import contextlib, os, tempfile
+os.environ["HF_HOME"] = work = tempfile.mkdtemp()
+os.environ["HF_HUB_OFFLINE"] = "1"
+from datasets import load_from_disk
+from text_dedup.minhash import main
+with contextlib.redirect_stdout(sys.stderr):
+    main([
+        "--path", "parquet", "--data_files", sys.argv[1] + "/*.parquet", "--split", "train", "--cache_dir", work + "/cache",
+        "--output", work + "/out", "--column", "text", "--batch_size", "10000", "--ngram", "5", "--min_length", "0",
+        "--num_perm", "112", "--b", "14", "--r", "8", "--num_proc", "1",
+    ], standalone_mode=False)
+kept = set(map(int, load_from_disk(work + "/out")["id"]))
+count = sum(pq.ParquetFile(path).metadata.num_rows for path in Path(sys.argv[1]).glob("*.parquet"))
+print(json.dumps([[place, -1] for place in range(count) if place not in kept]))
+""",
     "rensa": _READ
     + """
 from rensa import RMinHash, RMinHashLSH
@@ -78,13 +123,18 @@ def compare(
         with tempfile.NamedTemporaryFile("w", suffix=".py") as written:
             written.write(script)
             written.flush()
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            done = subprocess.run([python, written.name, folder], check=True, capture_output=True, text=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        removed = dict(json.loads(done.stdout))
+            process = subprocess.Popen([python, written.name, folder], stdout=subprocess.PIPE, text=True)
+            assert process.stdout
+            printed = process.stdout.read()
+            _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            print(f"  {name:13} failed with wait status {status}", flush=True)
+            continue
+        removed = dict(json.loads(printed.splitlines()[-1]))
         recall, _, precision = quality(corpus, removed)
+        sure = f"{precision:.4f}" if min(removed.values(), default=-1) >= 0 else "not said"
         print(
-            f"  {name:13} {cpu:8.1f} CPU s   recall {recall:.4f}   precision {precision:.4f}   removed {len(removed):,}",
+            f"  {name:13} {usage.ru_utime + usage.ru_stime:8.1f} CPU s   recall {recall:.4f}   precision {sure}   removed {len(removed):,}   "
+            f"peak RSS {usage.ru_maxrss / 1e3:.0f} MB",
             flush=True,
         )
