@@ -6,6 +6,7 @@ took alone: CPU seconds of worker and supervisor, the largest resident set of ea
 that it left on the disk. The marginal cost of a document is the difference to the run before, over the documents more.
 
     python benchmarks/scale.py --documents 10000 100000 1000000
+    python benchmarks/scale.py --pages
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -41,6 +42,15 @@ MEMORY = 1 << 30
 RECIPE = """\
 name: scale
 sources: [{{name: made, kind: parquet, id: id, url: null, paths: ["{folder}/*.parquet"], filters: false}}]
+tokenizer: {{vocab_size: 8000, sample: 8MB}}
+limits: {{memory: {memory}, record_seconds: 3600}}
+alarms: {{action: warn}}
+"""
+
+
+PAGES = """\
+name: scale
+sources: [{{name: web, kind: warc, paths: [{paths}], filters: web}}]
 tokenizer: {{vocab_size: 8000, sample: 8MB}}
 limits: {{memory: {memory}, record_seconds: 3600}}
 alarms: {{action: warn}}
@@ -134,52 +144,70 @@ def _on_disk(folder: Path) -> tuple[int, int]:
     return sum(sizes), len(sizes)
 
 
-def measured(documents: int, work: Path) -> list[Cost]:
-    """Make so many documents, run the recipe over them, and say what each stage took."""
-    folder, out = work / f"scale-{documents}", work / f"scale-{documents}-out"
-    shutil.rmtree(folder, ignore_errors=True)
+def measured(
+    name: str, recipe_text: str, work: Path, before: Mapping[str, Cost], fewer: int
+) -> tuple[dict[str, Cost], int]:
+    """Run a recipe and print what each stage took, and how much more a record that is than before. Returns costs and records."""
+    out = work / name
     shutil.rmtree(out, ignore_errors=True)
-    size = Corpus(documents, shortest=SHORTEST).write(folder)
-    recipe = recipe_file.loads(RECIPE.format(folder=folder, memory=MEMORY))
+    recipe = recipe_file.loads(recipe_text)
     runner, meter = LocalRunner(1, recipe.limits.record_seconds, recipe.limits.attempts), Meter(out)
     started = time.process_time()
     try:
         made = run(recipe, str(out), runner, meter)
     finally:
         runner.close()
-    manifest = (out / "manifest.json").stat().st_size
-    kept = made["sources"]["made"]["kept"]
+    (fates,) = made["sources"].values()
+    text = fates["facts"].get("text_bytes", 0) / 1e6
     print(
-        f"\n{documents:,} documents, {size / 1e6:.0f} MB of text, {kept:,} kept, manifest {manifest:,} bytes, "
-        f"supervisor {time.process_time() - started:.1f} s of CPU in all, with report and manifest"
+        f"\n{fates['read']:,} records, {fates['kept']:,} kept with {text:.1f} MB of text, manifest "
+        f"{(out / 'manifest.json').stat().st_size:,} bytes, supervisor {time.process_time() - started:.1f} s of CPU in all"
     )
-    shutil.rmtree(folder)
+    names = ("items", "worker s", "super s", "µs more", "worker MB", "super MB", "MB", "files")
+    print(f"{'stage':<22}" + "".join(f"{name:>11}" for name in names))
+    for cost in meter.costs:
+        last = before.get(cost.stage)
+        more = 1e6 * (cost.worker_cpu - last.worker_cpu) / (fates["read"] - fewer) if last else float("nan")
+        print(
+            f"{cost.stage:<22}{cost.items:>11}{cost.worker_cpu:>11.1f}{cost.supervisor_cpu:>11.1f}{more:>11.1f}"
+            f"{cost.worker_peak:>11.0f}{cost.supervisor_peak:>11.0f}{cost.written:>11.1f}{cost.files:>11}",
+            flush=True,
+        )
     shutil.rmtree(out)
-    return meter.costs
+    return {cost.stage: cost for cost in meter.costs}, fates["read"]
+
+
+def inputs(documents: Sequence[int], pages: bool, work: Path) -> Iterator[tuple[str, str]]:
+    """A name and a recipe for each run, the smaller input first: made-up documents, or pages of one WARC file and of all."""
+    if pages:
+        warcs = material.warcs(None, work)
+        for name, some in (
+            ("scale-few-pages", [min(warcs, key=lambda path: path.stat().st_size)]),
+            ("scale-pages", warcs),
+        ):
+            paths = ", ".join(json.dumps(str(path)) for path in some)
+            yield name, PAGES.format(paths=paths, memory=MEMORY)
+        return
+    for count in documents:
+        folder = work / f"scale-{count}-input"
+        shutil.rmtree(folder, ignore_errors=True)
+        Corpus(count, shortest=SHORTEST).write(folder)
+        yield f"scale-{count}", RECIPE.format(folder=folder, memory=MEMORY)
+        shutil.rmtree(folder)
 
 
 def main() -> None:
     """Run the sizes one after the other and print a table for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--pages", action="store_true", help="real web pages instead, or the demo's")
     parser.add_argument("--work", type=Path, default=material.ROOT / "build" / "benchmarks")
     options = parser.parse_args()
     warm_up()
-    before: dict[str, Cost] = {}
-    fewer = 0
-    for documents in options.documents:
-        costs = measured(documents, options.work)
-        names = ("items", "worker s", "super s", "µs more", "worker MB", "super MB", "MB", "files")
-        print(f"{'stage':<22}" + "".join(f"{name:>11}" for name in names))
-        for cost in costs:
-            last = before.get(cost.stage)
-            more = 1e6 * (cost.worker_cpu - last.worker_cpu) / (documents - fewer) if last else float("nan")
-            print(
-                f"{cost.stage:<22}{cost.items:>11}{cost.worker_cpu:>11.1f}{cost.supervisor_cpu:>11.1f}{more:>11.0f}"
-                f"{cost.worker_peak:>11.0f}{cost.supervisor_peak:>11.0f}{cost.written:>11.1f}{cost.files:>11}"
-            )
-        print(json.dumps({"documents": documents, "costs": [asdict(cost) for cost in costs]}), flush=True)
-        before, fewer = {cost.stage: cost for cost in costs}, documents
+    costs: dict[str, Cost] = {}
+    records = 0
+    for name, recipe in inputs(options.documents, options.pages, options.work):
+        costs, records = measured(name, recipe, options.work, costs, records)
 
 
 if __name__ == "__main__":

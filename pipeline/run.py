@@ -30,7 +30,7 @@ from pipeline.plan import Plan
 from pipeline.prepare import Prepare
 from pipeline.recipe import Recipe
 from pipeline.runners.runner import Runner, Watcher
-from pipeline.stage import Stage, committed
+from pipeline.stage import Stage, commits_of
 from pipeline.tokens.count import CountWords
 from pipeline.tokens.encode import Encode
 from pipeline.tokens.pack import Pack
@@ -183,13 +183,13 @@ def do(stage: Stage, layout: Layout, runner: Runner, display: Display, before: s
         if done["inputs"] == before:
             return done["commits"], done["outputs"]
     items = stage.items()
-    waiting = [item for item in items if committed(layout, stage.name, item.name) is None]
+    done_before = commits_of(layout, stage.name, items)
+    waiting = [item for item, commit in zip(items, done_before, strict=True) if commit is None]
     with display.stage(stage, len(items), len(items) - len(waiting)) as watcher:
         if waiting:
             runner.run(stage, waiting, layout, watcher)
     commits = []
-    for item in items:
-        commit = committed(layout, stage.name, item.name)
+    for item, commit in zip(items, commits_of(layout, stage.name, items), strict=True):
         if commit is None:
             raise RuntimeError(f"stage {stage.name}: {item.name} left no commit behind")
         commits.append(commit)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,8 @@ from pipeline import files
 from pipeline.files import Written
 from pipeline.layout import Layout
 from pipeline.plan import Split
+
+_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,14 @@ def write_commit(layout: Layout, stage: str, item: str, parts: Sequence[Part]) -
     }
     files.write_json(layout.commit(stage, item), commit)
     return commit
+
+
+def commits_of(layout: Layout, stage: str, items: Sequence[Item]) -> list[dict[str, Any] | None]:
+    """The commits of items, in their order; looked up side by side where each look is a request to a store."""
+    if not files.is_remote(layout.out):
+        return [committed(layout, stage, item.name) for item in items]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(lambda item: committed(layout, stage, item.name), items))
 
 
 def committed(layout: Layout, stage: str, item: str) -> dict[str, Any] | None:

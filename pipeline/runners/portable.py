@@ -42,13 +42,15 @@ class Portable:
         self._pool: WorkerPool | None = None
 
     def start(self) -> tuple[beam.runners.PipelineRunner, PipelineOptions]:
-        """Start what is not running yet. A job server that is gone is started again."""
-        if self._server is None or not self._server.alive:
-            if self._server:
-                self._server.close()
-            self._server = JobServer(self.name)
-            self._server.start(self._kind.command(self._server), {**os.environ, **self._kind.environment})
-        arguments = [*self._given, f"--job_endpoint={self._server.endpoint}"]
+        """Start what is not running yet. A job server that is gone is started again, one that the options name is taken."""
+        arguments = [*self._given]
+        if not PipelineOptions(arguments).view_as(PortableOptions).job_endpoint:
+            if self._server is None or not self._server.alive:
+                if self._server:
+                    self._server.close()
+                self._server = JobServer(self.name)
+                self._server.start(self._kind.command(self._server), {**os.environ, **self._kind.environment})
+            arguments.append(f"--job_endpoint={self._server.endpoint}")
         if not PipelineOptions(arguments).view_as(PortableOptions).environment_type:
             if self._pool is None:
                 known = PipelineOptions(arguments).get_all_options(drop_default=True, retain_unknown_options=True)

@@ -78,6 +78,7 @@ _NO_CREDENTIALS = (
     "PartialCredentialsError",
     "DefaultCredentialsError",
     "RefreshError",
+    "InvalidOperation",
     "Unauthorized",
 )
 

@@ -25,11 +25,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_every_stage_is_a_job_that_gives_the_same_bytes(tmp_path: Path) -> None:
-    fill_input(f"{tmp_path}/input")
-    expected = run_into(f"{tmp_path}/out", f"{tmp_path}/input")
     with local_stores.gcs() as proxy, fake_dataflow.serving() as service:
         bucket = f"gs://{local_stores.BUCKET}"
         fill_input(f"{bucket}/input")
+        expected = run_into(f"{tmp_path}/out", f"{bucket}/input")
         options = [f"--dataflow_endpoint=http://localhost:{service.port}", "--no_auth"]
         display = Quiet()
         found = run_into(
