@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import time
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -26,7 +25,7 @@ class Hostile(Filter):
             ctypes.string_at(0)
         if "please hang" in document.text:
             while True:
-                time.sleep(1)
+                pass
         if "please raise" in document.text:
             raise ValueError("raised\nas asked")
         return {"hostile.length": len(document.text)}

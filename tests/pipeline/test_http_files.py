@@ -227,7 +227,7 @@ def test_a_server_that_goes_away_stops_the_run_and_makes_no_failures(site: Site,
     for kind, name in (("code", "/a.zip"), ("jsonl", "/a.jsonl"), ("warc", "/a.jsonl")):
         recipe = loads(f"sources: [{{name: x, kind: {kind}, paths: ['{site.url}{name}'], filters: none}}]")
         (split,) = plan.make(recipe).splits
-        reader = prepare._Read(recipe, recipe.sources[0], Layout.of(str(tmp_path)))
+        reader = prepare.Read(recipe, recipe.sources[0], Layout.of(str(tmp_path)))
         site.answers = [503] * http_files.ATTEMPTS
         with pytest.raises(http_files.Unreachable, match="503"):
             list(reader.process(Item("x", 1, (split,))))
