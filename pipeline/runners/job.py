@@ -74,7 +74,10 @@ class JobRunner:
         self._attempts = attempts
 
     def run(self, stage: Stage, items: Sequence[Item], layout: Layout, watcher: Watcher) -> None:
-        """Run the items as one job; once more for every record that has stopped ``attempts`` workers. Raises StageFailed."""
+        """Run the items as one job, and what is left of them once more while workers die at records. Raises StageFailed.
+
+        A record that has stopped ``attempts`` workers is left out. An engine may try again by itself, or give up at once.
+        """
         progress = _Progress(self._engine, stage, items, layout, watcher)
         blamed: Counter[tuple[int, int]] = Counter()
         left = list(items)
@@ -84,8 +87,10 @@ class JobRunner:
                 blamed[death.split, death.record] += death.split != pulse.NOTHING
             guilty = {(death.split, death.record): death.cause for death in deaths}
             guilty = {place: cause for place, cause in guilty.items() if blamed[place] >= self._attempts}
-            if not guilty:
+            if all(death.split == pulse.NOTHING for death in deaths):
                 raise StageFailed(stage.name, [Failed(self._engine.name, error)])
+            if not guilty:
+                watcher.note(f"{self._engine.name} gave the job up after a worker's death; it is submitted once more")
             left = [_without(item, guilty) for item in left if committed(layout, stage.name, item.name) is None]
             for (split, record), cause in sorted(guilty.items()):
                 del blamed[split, record]
