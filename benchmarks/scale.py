@@ -29,11 +29,11 @@ import psutil
 from benchmarks import material
 from benchmarks.planted import Corpus
 from pipeline import recipe_file
-from pipeline.dedup.keys import warm_up
 from pipeline.run import run
 from pipeline.runners.local import LocalRunner
 from pipeline.runners.runner import Watcher
 from pipeline.stage import Item, Stage
+from pipeline.warm_up import warm_up
 
 SHORTEST = 20
 """Words of the shortest document."""
@@ -151,6 +151,7 @@ def measured(
     out = work / name
     shutil.rmtree(out, ignore_errors=True)
     recipe = recipe_file.loads(recipe_text)
+    warm_up(recipe)
     runner, meter = LocalRunner(1, recipe.limits.record_seconds, recipe.limits.attempts), Meter(out)
     started = time.process_time()
     try:
@@ -203,7 +204,6 @@ def main() -> None:
     parser.add_argument("--pages", action="store_true", help="real web pages instead, or the demo's")
     parser.add_argument("--work", type=Path, default=material.ROOT / "build" / "benchmarks")
     options = parser.parse_args()
-    warm_up()
     costs: dict[str, Cost] = {}
     records = 0
     for name, recipe in inputs(options.documents, options.pages, options.work):
