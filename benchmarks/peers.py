@@ -124,7 +124,9 @@ def compare(
         with tempfile.NamedTemporaryFile("w", suffix=".py") as written:
             written.write(script)
             written.flush()
-            process = subprocess.Popen([python, written.name, folder], stdout=subprocess.PIPE, text=True)
+            process = subprocess.Popen(
+                [python, written.name, folder], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            )
             assert process.stdout
             printed = process.stdout.read()
             _, status, usage = os.wait4(process.pid, 0)
