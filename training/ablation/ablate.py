@@ -26,12 +26,16 @@ _SIZES = {"tiny": (128, 8), "124m": (1024, 16), "350m": (2048, 8), "1.3b": (2048
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """An ablation: the model, how many tokens it is trained on each time, and how many are held out at most."""
+    """An ablation: the model, and how many tokens it is trained on each time."""
 
     preset: str = "tiny"
     tokens: int = 100_000
-    held_out_tokens: int = 200_000
     seed: int = 0
+
+    @property
+    def held_out_tokens(self) -> int:
+        """How many are held out at most: every look reads them all, so that a short training must not have too many."""
+        return min(max(self.tokens // 4, 20_000), 200_000)
 
 
 @dataclass(frozen=True, slots=True)
