@@ -60,12 +60,22 @@ def test_the_demo_gives_the_same_bytes(name: str, demo: tuple[Path, dict[str, st
     assert {path.split("/")[0] for path in expected} >= {"documents", "shards", "duplicates", "removed", "tokenizer"}
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="the real data does not lie beside the checkout")
-def test_real_input_gives_the_same_bytes(tmp_path: Path) -> None:
-    (tmp_path / "real.yaml").write_text(REAL.format(shared=SHARED))
-    for name, chosen in (("local", ()), ("flink", engines.arguments("flink"))):
-        corpusmill("run", tmp_path / "real.yaml", "--output", tmp_path / name, "--workers", "2", *chosen)
-    assert digests(tmp_path / "flink") == digests(tmp_path / "local") != {}
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A recipe over real input, and the digests of what the local runner makes of it."""
+    if not SHARED.exists():
+        pytest.skip("the real data does not lie beside the checkout")
+    folder = tmp_path_factory.mktemp("real")
+    (folder / "real.yaml").write_text(REAL.format(shared=SHARED))
+    corpusmill("run", folder / "real.yaml", "--output", folder / "out", "--workers", "2")
+    return folder / "real.yaml", digests(folder / "out")
+
+
+@pytest.mark.parametrize("name", ["flink", "spark", "prism"])
+def test_real_input_gives_the_same_bytes(name: str, real: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    recipe, expected = real
+    corpusmill("run", recipe, "--output", tmp_path / "out", "--workers", "2", *engines.arguments(name))
+    assert digests(tmp_path / "out") == expected != {}
 
 
 @pytest.fixture(scope="module")
