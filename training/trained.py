@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from tokenizer.encode import encoder_of
+from training.checkpoint import files
+from training.checkpoint.files import Checkpoint
 from training.config import TrainConfig
 from training.data.corpus import Corpus
 from training.model import Transformer
@@ -63,10 +67,8 @@ def tokenizer_file(run: Path) -> Path | None:
 def load(place: str | Path, device: str = "cpu") -> Trained:
     """A checkpoint, or the newest whole one of a run's folder.
 
-    Raises FileNotFoundError where there is none, DamagedCheckpoint where its files are not what was written.
+    Raises FileNotFoundError where there is none, DamagedCheckpoint where none is what was written.
     """
-    from training.checkpoint import files
-
     path = Path(place)
     if not path.is_dir():
         raise FileNotFoundError(f"{path} is no folder: give a run's folder, or one of its checkpoints")
@@ -74,8 +76,10 @@ def load(place: str | Path, device: str = "cpu") -> Trained:
         found = files.listed(path / CHECKPOINTS)
         if not found:
             raise FileNotFoundError(f"{path} has no checkpoint yet")
-        path = found[max(found)]
-    checkpoint = files.read(path)
+        checkpoint = _newest_whole([found[step] for step in sorted(found, reverse=True)])
+        path = checkpoint.path
+    else:
+        checkpoint = files.read(path)
     config = TrainConfig.model_validate(checkpoint.state["config"])
     model = Transformer(config.model)
     tensors = checkpoint.tensors("model")
@@ -83,3 +87,16 @@ def load(place: str | Path, device: str = "cpu") -> Trained:
         tensors["head.weight"] = tensors["embedding.weight"]
     model.load_state_dict(tensors)
     return Trained(model.float().to(torch.device(device)).eval(), config, path.resolve().parent.parent, checkpoint.step)
+
+
+def _newest_whole(newest_first: Sequence[Path]) -> Checkpoint:
+    """The first that is whole; those before it are named in a warning. Raises DamagedCheckpoint where none is."""
+    damage = None
+    for path in newest_first:
+        try:
+            return files.read(path)
+        except files.DamagedCheckpoint as error:
+            warnings.warn(f"passed over a damaged checkpoint: {error}", stacklevel=3)
+            damage = damage or error
+    assert damage
+    raise damage

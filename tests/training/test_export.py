@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import save_file
 
 from training.config import ModelConfig
 from training.export import NotExpressible, from_llama, llama_config, to_llama
 from training.model import Transformer
-
-transformers = pytest.importorskip("transformers")
 
 SHAPE = {"preset": "tiny", "layers": 2, "width": 32, "heads": 4, "kv_heads": 4, "hidden": 48, "vocabulary": 90}
 KINDS = (

@@ -14,11 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+import transformers
 from torch.nn import functional
 
 from tokenizer import bpe
 from tokenizer.encode import Encoder
 from tokenizer.shard import About, ShardDocument, write_shard
+from training.checkpoint.files import DamagedCheckpoint
 from training.config import ModelConfig, TrainConfig
 from training.export import export
 from training.generate import generate
@@ -183,13 +185,28 @@ def test_everything_is_logged(trained) -> None:
     assert [one.value for one in events.Scalars("step/loss")] == pytest.approx([one["loss"] for one in steps])
 
 
+def test_a_damaged_checkpoint_is_passed_over(trained, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained[0], run)
+    whole = load(run)
+    newest = run / "checkpoints" / f"step-{whole.step:08d}"
+    later = run / "checkpoints" / f"step-{whole.step + 1:08d}"
+    shutil.copytree(newest, later)
+    (later / "model.safetensors").write_bytes(b"cut")
+    with pytest.warns(UserWarning, match="damaged"):
+        assert load(run).step == whole.step
+    for path in (run / "checkpoints").glob("step-*"):
+        (path / "model.safetensors").write_bytes(b"cut")
+    with pytest.warns(UserWarning), pytest.raises(DamagedCheckpoint):
+        load(run)
+
+
 def test_a_checkpoint_is_sampled_and_exported_with_its_tokenizer(trained, tmp_path: Path) -> None:
     run, encoder, _ = trained
     made = load(run)
     prompt = encoder.encode(["Anna had"])[0].tolist()
     assert made.encoder().digest == encoder.digest and made.step == 10
     assert generate(made.model, prompt, 5, seed=3) == generate(load(run).model, prompt, 5, seed=3)
-    transformers = pytest.importorskip("transformers")
     out = export(run, tmp_path / "hf", "float32")
     with pytest.raises(FileExistsError, match="not empty"):
         export(run, out)
