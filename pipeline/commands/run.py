@@ -106,7 +106,7 @@ def run(
     if not folder or files.is_file(folder):
         fail(f"--output {output}: not a folder that can be written to")
     loaded = load_recipe(recipe, input)
-    with console.status("loading"):
+    with console.status("loading (the first time this compiles, for a minute or so)"):
         from pipeline import alarms
         from pipeline.plan import NoInput
         from pipeline.run import OtherRun
