@@ -23,6 +23,7 @@ import argparse
 import contextlib
 import json
 import shutil
+import statistics
 import subprocess
 import sys
 import threading
@@ -190,6 +191,15 @@ def through_the_stages(folder: Path, work: Path, dedup: str, workers: int, memor
     return watched(command), out
 
 
+def median(costs: list[Cost]) -> Cost:
+    """The medians of each number, of several runs of one recipe."""
+    return Cost(
+        {name: statistics.median(one.stages[name] for one in costs) for name in costs[0].stages},
+        statistics.median(one.cpu for one in costs),
+        statistics.median(one.peak for one in costs),
+    )
+
+
 def found_by(out: Path) -> dict[int, int]:
     """What a run removed: place in the corpus of every removed document, and of the one kept for it."""
     from pipeline.plan import RECORD_BITS
@@ -228,9 +238,13 @@ def measure(count: int, options: argparse.Namespace) -> None:
     if not (folder / "done").exists():
         corpus.write(folder)
         (folder / "done").touch()
-    with_dedup, out = through_the_stages(folder, options.work, "{sentence: false}", options.workers, options.memory)
+    with_dedup, without = [], []
+    for _ in range(options.repeat):  # by turns, so that a busy minute of the machine does not fall on one of them alone
+        without.append(through_the_stages(folder, options.work, "false", options.workers, options.memory)[0])
+        cost, out = through_the_stages(folder, options.work, "{sentence: false}", options.workers, options.memory)
+        with_dedup.append(cost)
     recall, curve, precision = quality(corpus, found_by(out))
-    without, _ = through_the_stages(folder, options.work, "false", options.workers, options.memory)
+    with_dedup, without = median(with_dedup), median(without)
     keys = with_dedup.stages["prepare"] - without.stages["prepare"]
     microseconds = 1e6 / count
     print(f"{count:,} documents, {options.workers} worker(s)", flush=True)
@@ -256,6 +270,7 @@ def main() -> None:
     parser.add_argument("--spans", type=int, default=0, help="keys for the span stage")
     parser.add_argument("--peers", type=Path, help="folder with the peers' environments")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--repeat", type=int, default=1, help="runs, of which the medians are printed")
     parser.add_argument("--memory", default="2GiB", help="limits.memory of the recipe")
     parser.add_argument("--work", type=Path, default=material.ROOT / "build" / "benchmarks" / "dedup")
     parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)

@@ -55,6 +55,8 @@ Array = NDArray[Any]
 
 MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 """Odd multiplier of the running hash: 2^64 over the golden ratio (Knuth's multiplicative hashing)."""
+_SPREAD: Final = np.uint64(0xD6E8FEB86659FD93)
+"""Odd multiplier that spreads a sum over all bits (Rrmxmx, P. Evensen 2018)."""
 
 
 class Spans(NamedTuple):
@@ -194,14 +196,25 @@ def _hashes(points: Array, starts: Array, stops: Array) -> Array:
     return made
 
 
+@njit(cache=True, inline="always")
+def _grown(running: np.uint64, folded: np.uint32) -> np.uint64:
+    """The hash of a folded word grown by one character: a polynomial, whose steps wait for each other the least."""
+    return running * MIX + np.uint64(folded) if folded != 0 else running
+
+
+@njit(cache=True, inline="always")
+def _finished(running: np.uint64) -> np.uint64:
+    """The polynomial's sum, spread over all bits: what is made of several words uses the same multiplier."""
+    running = (running ^ (running >> np.uint64(32))) * _SPREAD
+    return running ^ (running >> np.uint64(29))
+
+
 @njit(cache=True)
 def _fold(points: Array, start: int, stop: int, folds: Array) -> np.uint64:
     running = np.uint64(0)
     for i in range(start, stop):
-        folded = folds[points[i]]
-        if folded != 0:
-            running = mix(running, np.uint64(folded))
-    return running
+        running = _grown(running, folds[points[i]])
+    return _finished(running)
 
 
 @njit(cache=True)
@@ -305,11 +318,14 @@ def _fill_words(points: Array, flags: Array, folds: Array | None, starts: Array,
         previous = flags[points[0]] & CLASS_BITS
         regional = 1 if previous == REGIONAL else 0
     last = previous
+    running = np.uint64(0) if folds is None or not size else _grown(np.uint64(0), folds[points[0]])
     for i in range(1, size + 1):
         current = flags[points[i]] & CLASS_BITS if i < size else OTHER
         if current == LETTER and previous == LETTER:  # nearly every step; WB5, and WB4 kept what lies between
             before = LETTER
             last = LETTER
+            if folds is not None:
+                running = _grown(running, folds[points[i]])
             continue
         if current in (OTHER, SPACE_SEGMENT, LF):
             plain = last in (LETTER, NUMERIC)
@@ -321,9 +337,12 @@ def _fill_words(points: Array, flags: Array, folds: Array | None, starts: Array,
             if flags[points[start]] & ALNUM:
                 starts[count] = start
                 stops[count] = i
-                hashes[count] = _hash(points, start, i) if folds is None else _fold(points, start, i, folds)
+                hashes[count] = _hash(points, start, i) if folds is None else _finished(running)
                 count += 1
             start = i
+            running = np.uint64(0)
+        if folds is not None and i < size:
+            running = _grown(running, folds[points[i]])
         ignored = current in (EXTEND, FORMAT, ZWJ)
         if ignored and (flags[points[i - 1]] & CLASS_BITS) not in (NEWLINE, CR, LF):
             continue

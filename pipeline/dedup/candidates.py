@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
+from pipeline.dedup.minhash import band_keys
 from pipeline.dedup.runs import CORPUS_BITS, Rows, distinct, repeated
 
 PAIR: Final = np.dtype([("number", "<u8"), ("kept", "<u8")])
@@ -29,24 +30,74 @@ SAME: Final = 2
 
 
 @njit(cache=True)
+def bands_within(
+    signatures: Rows, there: Rows, bands: int, rows: int, low: int, high: int
+) -> tuple[Rows, Rows, Rows]:
+    """The bands of those documents that are ``there`` whose keys have upper 32 bits from ``low`` up to, not including, ``high``.
+
+    ``signatures``: uint32, shape (documents, at least bands * rows). Returns the document, the key and the sketch of each.
+    """
+    keys = band_keys(signatures, bands, rows)
+    count = 0
+    for document in range(len(keys)):
+        for band in range(bands):
+            count += there[document] and low <= np.int64(keys[document, band] >> np.uint64(32)) < high
+    documents = np.empty(count, np.int64)
+    chosen = np.empty(count, np.uint64)
+    made = np.empty(count, np.uint64)
+    ring = np.empty((bands * rows + SKETCH) // 64 + 2, np.uint64)
+    at = 0
+    for document in range(len(keys)):
+        filled = False
+        for band in range(bands):
+            if not (there[document] and low <= np.int64(keys[document, band] >> np.uint64(32)) < high):
+                continue
+            if not filled:
+                _fill_ring(signatures[document], bands * rows, ring)
+                filled = True
+            documents[at] = document
+            chosen[at] = keys[document, band]
+            made[at] = _sketch(ring, bands, rows, band)
+            at += 1
+    return documents, chosen, made
+
+
+@njit(cache=True)
 def sketches(signatures: Rows, bands: int, rows: int) -> Rows:
     """One sketch for every band of signatures (uint32, shape (documents, bands * rows)): uint64, shape (documents, bands)."""
+    made = np.empty((len(signatures), bands), np.uint64)
+    ring = np.empty((bands * rows + SKETCH) // 64 + 2, np.uint64)
+    for document in range(len(signatures)):
+        _fill_ring(signatures[document], bands * rows, ring)
+        for band in range(bands):
+            made[document, band] = _sketch(ring, bands, rows, band)
+    return made
+
+
+@njit(cache=True)
+def _fill_ring(signature: Rows, values: int, ring: Rows) -> None:
+    """Fill in the lowest bits of a signature's values, and once more those after the last."""
+    ring[:] = np.uint64(0)
+    value = 0
+    for bit in range(values + SKETCH):
+        ring[bit >> 6] |= np.uint64(signature[value] & np.uint32(1)) << np.uint64(bit & 63)
+        value += 1
+        if value == values:
+            value = 0
+
+
+@njit(cache=True)
+def _sketch(ring: Rows, bands: int, rows: int, band: int) -> np.uint64:
     values = bands * rows
     width = min(SKETCH, values - rows)
-    made = np.zeros((len(signatures), bands), np.uint64)
-    ring = np.zeros((values + SKETCH) // 64 + 2, np.uint64)  # the lowest bits, and once more those after the last
-    for document in range(len(signatures)):
-        ring[:] = np.uint64(0)
-        for bit in range(values + SKETCH):
-            ring[bit >> 6] |= np.uint64(signatures[document, bit % values] & np.uint32(1)) << np.uint64(bit & 63)
-        for band in range(bands if width else 0):
-            at = (band + 1) * rows % values
-            shift = np.uint64(at & 63)
-            bits = ring[at >> 6] >> shift
-            if shift:
-                bits |= ring[(at >> 6) + 1] << (np.uint64(64) - shift)
-            made[document, band] = bits & (np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - width))
-    return made
+    if width == 0:
+        return np.uint64(0)
+    at = (band + 1) * rows % values
+    shift = np.uint64(at & 63)
+    bits = ring[at >> 6] >> shift
+    if shift:
+        bits |= ring[(at >> 6) + 1] << (np.uint64(64) - shift)
+    return bits & (np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - width))
 
 
 def furthest(bands: int, rows: int, min_similarity: float) -> int:

@@ -5,6 +5,7 @@ read keys ─► by partition of the keys ─► find repeats ─► by block of
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import numpy as np
 from pipeline import plan, pulse, tables
 from pipeline.dedup import benchmarks, candidates, inputs, key_table, runs, store
 from pipeline.dedup.inputs import Inputs, KeyFile
-from pipeline.dedup.key_table import Level
+from pipeline.dedup.key_table import Level, Range
 from pipeline.dedup.runs import CORPUS_BITS, ROW, Rows
 from pipeline.dedup.settings import Dedup
 from pipeline.layout import Layout
@@ -126,14 +127,16 @@ class _ReadKeys(beam.DoFn):
         item, place = element
         partitions, *wanted = item.numbers
         file = inputs.load(stage.layout).files[place]
-        table = key_table.rows(file.path, stage.level, stage.dedup.near)
-        table = table[still_there(stage, file, table["number"])]
+        within = Range.of_partitions(wanted[0], wanted[-1] + 1, partitions)
+        still = functools.partial(still_there, stage, file)
+        table = key_table.rows(file.path, stage.level, stage.dedup.near, within, still)
         if file.corpus:
             table["number"] |= np.uint64(file.corpus << CORPUS_BITS)
             table["rank"] = file.corpus - 1
         where = runs.partition_of(table["key"], partitions)
-        order = runs.order_by(where, partitions)
-        table, where = table[order], where[order]
+        if len(wanted) > 1:
+            order = runs.order_by(where, partitions)
+            table, where = table[order], where[order]
         for partition in wanted:
             start, stop = np.searchsorted(where, [partition, partition + 1])
             if start < stop:

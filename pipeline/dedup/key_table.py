@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline import tables
-from pipeline.dedup import candidates, minhash, runs
+from pipeline.dedup import candidates, runs
 from pipeline.dedup.keys import Keys, Lists
-from pipeline.dedup.runs import ROW, Rows
+from pipeline.dedup.runs import Rows
 from pipeline.dedup.settings import Near
 from pipeline.files import Written
 
@@ -79,62 +79,93 @@ def _list_lengths(table: pa.Table, name: str) -> Rows:
     return np.diff(table.column(name).combine_chunks().offsets.to_numpy())
 
 
-def rows(path: str, level: Level, near: Near | Literal[False]) -> Rows:
-    """A level's keys in a table: an array of ROW. Documents without a key are left out."""
+class Range(NamedTuple):
+    """A part of the key space: the keys whose upper 32 bits lie from ``low`` up to, not including, ``high``."""
+
+    low: int
+    high: int
+
+    @classmethod
+    def of_partitions(cls, first: int, stop: int, partitions: int) -> Range:
+        """What ``runs.partition_of`` puts into the partitions from ``first`` up to, not including, ``stop``."""
+        return cls(*(-(-(one << 32) // partitions) for one in (first, stop)))
+
+    def holds(self, keys: Rows) -> Rows:
+        """Which of the keys lie in it."""
+        upper = keys >> np.uint64(32)
+        found: Rows = (upper >= self.low) & (upper < self.high)
+        return found
+
+
+def rows(path: str, level: Level, near: Near | Literal[False], within: Range, still: Callable[[Rows], Rows]) -> Rows:
+    """A level's keys in a table that lie in a part of the key space: an array of ROW. Documents without a key are left out.
+
+    ``still`` says which of the document numbers that it is given take part.
+    """
+    columns = {"exact": ["exact", "exact_check"], "url": ["url", "url_check"], "near": ["signature"]}
+    others = {"spans": ["spans"], "boilerplate": ["site", "lines"]}
+    table = tables.read(path, ["number", "rank", *(columns | others)[level]])
+    numbers, ranks = _column(table, "number"), _column(table, "rank")
+    there = still(numbers)
+    positions: Rows | int = 0
+    check: Rows | int = 0
     match level:
         case "exact" | "url":
-            return _digests(tables.read(path, ["number", "rank", level, f"{level}_check"]), level)
+            keys, check = _column(table, level), _column(table, f"{level}_check")
+            document = np.flatnonzero(there & ((keys | check) != 0) & within.holds(keys))
+            keys, check = keys[document], check[document]
         case "near":
             assert near
-            return _bands(path, near)
+            which, found = _signatures(table)
+            document, keys, check = candidates.bands_within(found, there[which], near.bands, near.rows, *within)
+            document = which[document]
         case "spans":
-            table = tables.read(path, ["number", "rank", "spans"])
-            values, document, positions = _flat(table, "spans")
-            return runs.rows(values, 0, _column(table, "rank")[document], _column(table, "number")[document], positions)
+            keys, document, positions = _flat(table, "spans", there, within)
         case "boilerplate":
-            table = tables.read(path, ["number", "site", "lines"])
-            values, document, positions = _flat(table, "lines")
-            of_site = runs.joined(_column(table, "site")[document], values)
-            return runs.rows(
-                of_site, 0, np.zeros(len(values), np.uint64), _column(table, "number")[document], positions
-            )
+            sites = _column(table, "site")
+            keys, document, positions = _flat(table, "lines", there, within, lambda document: sites[document])
+            ranks = np.zeros_like(ranks)
+    return runs.rows(keys, check, ranks[document], numbers[document], positions)
 
 
 def signatures(path: str) -> tuple[Rows, Rows, Rows]:
     """Numbers and ranks of the documents in a table that have a signature, and these: shape (documents, permutations)."""
-    table = tables.read(path, ["number", "rank", "signature"]).combine_chunks()
-    which = np.flatnonzero(_list_lengths(table, "signature"))
-    values = table.column("signature").combine_chunks().flatten().to_numpy()
-    found = values.reshape(len(which), -1) if len(which) else np.empty((0, 0), np.uint32)
+    table = tables.read(path, ["number", "rank", "signature"])
+    which, found = _signatures(table)
     return _column(table, "number")[which], _column(table, "rank")[which], found
+
+
+def _signatures(table: pa.Table) -> tuple[Rows, Rows]:
+    """Which documents of a table have a signature, and these: shape (documents, permutations)."""
+    lists = table.column("signature").combine_chunks()
+    which = np.flatnonzero(np.diff(lists.offsets.to_numpy()))
+    values = lists.flatten().to_numpy()
+    return which, values.reshape(len(which), -1) if len(which) else np.empty((0, 0), np.uint32)
 
 
 def _column(table: pa.Table, name: str) -> Rows:
     return table.column(name).to_numpy()
 
 
-def _digests(table: pa.Table, level: str) -> Rows:
-    key, check = _column(table, level), _column(table, f"{level}_check")
-    there = np.flatnonzero(key | check)
-    return runs.rows(key[there], check[there], _column(table, "rank")[there], _column(table, "number")[there])
+def _flat(
+    table: pa.Table, name: str, there: Rows, within: Range, site: Callable[[Rows], Rows] | None = None
+) -> tuple[Rows, Rows, Rows]:
+    """The values of a column of lists that are not 0, with the row and the place in its list of each.
 
-
-def _bands(path: str, near: Near) -> Rows:
-    numbers, ranks, found = signatures(path)
-    if not len(numbers):
-        return np.empty(0, ROW)
-    keys_ = minhash.band_keys(found, near.bands, near.rows)
-    sketches = candidates.sketches(found, near.bands, near.rows)
-    return runs.rows(keys_.ravel(), sketches.ravel(), np.repeat(ranks, near.bands), np.repeat(numbers, near.bands))
-
-
-def _flat(table: pa.Table, name: str) -> tuple[Rows, Rows, Rows]:
-    """The values of a column of lists that are not 0, with the row and the place in its list of each."""
+    Given ``site``, they are joined with what it says of their rows.
+    """
     lists = table.column(name).combine_chunks()
     offsets = lists.offsets.to_numpy()
     lengths = np.diff(offsets)
     values = lists.flatten().to_numpy()
-    document = np.repeat(np.arange(len(lengths)), lengths)
-    positions = np.arange(len(values), dtype=np.int64) - np.repeat(offsets[:-1] - offsets[0], lengths)
-    there = np.flatnonzero(values)
-    return values[there], document[there], positions[there]
+    chosen = np.repeat(there, lengths) & (values != 0)
+    if site is None:
+        chosen &= within.holds(values)
+    at = np.flatnonzero(chosen)
+    values = values[at]
+    document = np.searchsorted(offsets - offsets[0], at, side="right") - 1
+    if site is not None:
+        values = runs.joined(site(document), values)
+        inside = within.holds(values)
+        at, values, document = at[inside], values[inside], document[inside]
+    return values, document, at - (offsets[:-1] - offsets[0])[document]

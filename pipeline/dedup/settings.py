@@ -225,5 +225,5 @@ class Dedup(_Section):
         }
 
 
-KEYS_VERSION = 1
+KEYS_VERSION = 2
 """Raised when words, folding or hashing change, so that old keys would mean something else."""

@@ -129,12 +129,15 @@ def chain(length: int) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("verify", ["signature", "jaccard"])
 def test_a_chain_is_not_one_cluster(tmp_path: Path, verify: str) -> None:
-    """Neighbours have a Jaccard similarity of some 0.81, the next but one .66: each second document stays, or each third."""
+    """Neighbours have a Jaccard similarity of some 0.81, the next but one .66: each second document stays, or each third.
+
+    Estimates from 512 permutations lie within 0.06 of these, three standard deviations.
+    """
     documents = chain(12)
     corpus = made(
         tmp_path,
         documents,
-        f"dedup: {{sentence: false, near: {{min_similarity: 0.72, verify: {verify}}}, survivor: {{by: date}}}}",
+        f"dedup: {{sentence: false, near: {{min_similarity: 0.73, permutations: 512, verify: {verify}}}, survivor: {{by: date}}}}",
     )
     gone = corpus.kept_for("document.near")
     assert len(gone) >= 4
