@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import apache_beam as beam
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline import files, plan, pulse
 from pipeline.layout import Layout
@@ -72,7 +73,6 @@ class _Pack(beam.DoFn):
         folder, part, source, _ = path.split("/")
         del folder
         paths = [self._layout.path(one["path"]) for one in _encoded_files(self._layout) if one["shard"] == path]
-        rows = sorted(_encoded_rows(paths), key=lambda row: (row[0], row[1].document_id))
         trained = tokenizer_of(self._layout)
         with files.replacing(self._layout.path(path)) as written:
             about = shard.About(
@@ -83,22 +83,45 @@ class _Pack(beam.DoFn):
                 vocabulary=trained["vocabulary"],
                 end_of_text=trained["end_of_text"],
             )
-            facts = shard.write_shard(written.stream, (document for _, document in rows), about)
+            facts = shard.write_shard(written.stream, _in_order([_mapped(one) for one in paths]), about)
         done = Part(item.name, 0, last=True)
         done.outputs.append(
             output(self._layout, "shard", written, rows=facts.documents, tokens=facts.tokens, source=source, split=part)
         )
-        pulse.count(len(rows), len(rows))
+        pulse.count(facts.documents, facts.documents)
         yield done
 
 
-def _encoded_rows(paths: Iterable[str]) -> Iterator[tuple[int, shard.ShardDocument]]:
-    """The documents of encoded files with their order; the tokens are views of mapped files."""
-    for path in paths:
-        table = _mapped(path)
-        orders, names, numbers, urls = (table.column(one).to_pylist() for one in ("order", "id", "number", "url"))
-        for row, tokens in enumerate(_lists(table.column("tokens"))):
-            yield orders[row], shard.ShardDocument(tokens, names[row], numbers[row], urls[row])
+def _in_order(pieces: Sequence[pa.Table]) -> Iterator[shard.ShardDocument]:
+    """The documents of encoded files by order, then id. One at a time: the tokens stay in the mapped files until then."""
+    keys = pa.concat_tables([piece.select(["order", "id"]) for piece in pieces])
+    places = pc.sort_indices(keys, [("order", "ascending"), ("id", "ascending")]).to_numpy().astype(np.int64)
+    firsts = np.cumsum([0, *(piece.num_rows for piece in pieces)])
+    of_piece = np.searchsorted(firsts, places, side="right") - 1
+    readers = [_Piece(piece) for piece in pieces]
+    for start in range(0, len(places), _AT_ONCE):
+        chosen = of_piece[start : start + _AT_ONCE]
+        rows = places[start : start + _AT_ONCE] - firsts[chosen]
+        for number, row in zip(chosen.tolist(), rows.tolist(), strict=True):
+            yield readers[number].document(row)
+
+
+_AT_ONCE: Final = 1 << 16
+"""Rows whose places become Python numbers at once."""
+
+
+class _Piece:
+    """The documents of one encoded file by their row."""
+
+    def __init__(self, table: pa.Table) -> None:
+        tokens, self._ids, self._numbers, self._urls = (
+            table.column(name).combine_chunks() for name in ("tokens", "id", "number", "url")
+        )
+        self._offsets, self._values = tokens.offsets.to_numpy(), tokens.values.to_numpy()
+
+    def document(self, row: int) -> shard.ShardDocument:
+        tokens = self._values[self._offsets[row] : self._offsets[row + 1]]
+        return shard.ShardDocument(tokens, self._ids[row].as_py(), self._numbers[row].as_py(), self._urls[row].as_py())
 
 
 def _mapped(path: str) -> pa.Table:
@@ -106,9 +129,3 @@ def _mapped(path: str) -> pa.Table:
         with files.open_read(path) as stream:
             return pa.ipc.open_file(pa.BufferReader(stream.read())).read_all()
     return pa.ipc.open_file(pa.memory_map(path)).read_all()
-
-
-def _lists(column: pa.ChunkedArray) -> Iterator[Any]:
-    for chunk in column.chunks:
-        offsets, values = chunk.offsets.to_numpy(), chunk.values.to_numpy()
-        yield from (values[start:stop] for start, stop in itertools.pairwise(offsets))
