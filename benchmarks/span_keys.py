@@ -13,7 +13,7 @@ from pipeline import recipe_file
 from pipeline.dedup import inputs, key_table
 from pipeline.dedup.find import FindRepeats
 from pipeline.dedup.inputs import DOCUMENTS_PER_BLOCK, Inputs, KeyFile
-from pipeline.dedup.keys import Keys, Lists
+from pipeline.dedup.keys import Keys, Lists, Signatures
 from pipeline.layout import Layout
 from pipeline.plan import RECORD_BITS
 from pipeline.recipe import Recipe
@@ -61,10 +61,11 @@ def write(count: int, out: Path) -> int:
 
 def _table(keys: np.typing.NDArray[np.uint64], first: int) -> pa.Table:
     none = Lists(np.zeros(DOCUMENTS_A_FILE + 1, np.int64), np.empty(0, np.uint64))
+    unsigned = Signatures(np.zeros(DOCUMENTS_A_FILE, bool), np.empty((0, 0), np.uint32))
     spans = Lists(np.arange(0, len(keys) + 1, KEYS_A_DOCUMENT), keys)
     digests = np.zeros((DOCUMENTS_A_FILE, 2), np.uint64)
     numbers = list(range(first, first + DOCUMENTS_A_FILE))
-    return key_table.made(numbers, numbers, Keys(digests, digests, digests[:, 0], none, spans, none))
+    return key_table.made(numbers, numbers, Keys(digests, digests, digests[:, 0], unsigned, spans, none))
 
 
 def run(out: str, memory: str, workers: int, watcher: Watcher) -> None:

@@ -156,7 +156,8 @@ def read(path: str, columns: Sequence[str] | None = None) -> pa.Table:
     """A Parquet file as a table. Raises OSError, or ValueError naming the file when it is damaged."""
     with files.open_read(path) as stream:
         try:
-            return pq.ParquetFile(stream).read(columns=list(columns) if columns else None)
+            # The files are small: to hand them to other threads takes longer than to read them.
+            return pq.ParquetFile(stream).read(columns=list(columns) if columns else None, use_threads=False)
         except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{path}: not a whole Parquet file: {error}") from error
 

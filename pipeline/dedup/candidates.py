@@ -30,9 +30,7 @@ SAME: Final = 2
 
 
 @njit(cache=True)
-def bands_within(
-    signatures: Rows, there: Rows, bands: int, rows: int, low: int, high: int
-) -> tuple[Rows, Rows, Rows]:
+def bands_within(signatures: Rows, there: Rows, bands: int, rows: int, low: int, high: int) -> tuple[Rows, Rows, Rows]:
     """The bands of those documents that are ``there`` whose keys have upper 32 bits from ``low`` up to, not including, ``high``.
 
     ``signatures``: uint32, shape (documents, at least bands * rows). Returns the document, the key and the sketch of each.
@@ -41,7 +39,8 @@ def bands_within(
     count = 0
     for document in range(len(keys)):
         for band in range(bands):
-            count += there[document] and low <= np.int64(keys[document, band] >> np.uint64(32)) < high
+            if there[document] and low <= np.int64(keys[document, band] >> np.uint64(32)) < high:
+                count += 1
     documents = np.empty(count, np.int64)
     chosen = np.empty(count, np.uint64)
     made = np.empty(count, np.uint64)

@@ -26,7 +26,9 @@ from pipeline.recipe import Recipe
 from pipeline.stage import Commit, Item, Part, Stage, output
 
 ROWS_PER_PARTITION = 1 << 20
-"""Keys sorted at a time: some 200 MB, whatever the corpus."""
+"""Keys sorted at a time at most: some 200 MB, whatever the corpus."""
+LEAST_PER_PARTITION = 1 << 16
+"""Keys sorted at a time at least, however little memory is allowed."""
 
 Key = tuple[str, int, bool]
 """Key of a shuffle: the item, the partition or block, and whether it is the item's last."""
@@ -64,8 +66,10 @@ class FindRepeats(Stage):
         bands = self.dedup.near.bands if self.dedup.near else 0
         found = inputs.load(self.layout)
         total = sum(one.keys(self.level, bands) for one in _wanted(found, self.level))
-        partitions = max(1, -(-total // ROWS_PER_PARTITION))
-        in_a_pass = max(1, self.recipe.limits.memory // self.at_once // (ROWS_PER_PARTITION * runs.BYTES_PER_ROW))
+        room = self.recipe.limits.memory // self.at_once // runs.BYTES_PER_ROW
+        at_a_time = min(max(room, LEAST_PER_PARTITION), ROWS_PER_PARTITION)
+        partitions = max(1, -(-total // at_a_time))
+        in_a_pass = max(1, room // at_a_time)
         numbers = range(partitions)
         return [
             Item(f"{start:05d}", total // partitions, numbers=(partitions, *numbers[start : start + in_a_pass]))

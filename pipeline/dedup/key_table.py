@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline import tables
 from pipeline.dedup import candidates, runs
-from pipeline.dedup.keys import Keys, Lists
+from pipeline.dedup.keys import Keys, Lists, Signatures
 from pipeline.dedup.runs import Rows
 from pipeline.dedup.settings import Near
 from pipeline.files import Written
@@ -18,21 +18,26 @@ from pipeline.files import Written
 Level = Literal["exact", "url", "near", "spans", "boilerplate"]
 """What is compared, in the order in which it is: whole documents first, then parts of those that are left."""
 
-KEYS = pa.schema(
-    [
-        ("number", pa.uint64()),
-        ("rank", pa.uint64()),
-        ("exact", pa.uint64()),
-        ("exact_check", pa.uint64()),
-        ("url", pa.uint64()),
-        ("url_check", pa.uint64()),
-        ("site", pa.uint64()),
-        ("signature", pa.list_(pa.uint32())),
-        ("spans", pa.list_(pa.uint64())),
-        ("lines", pa.list_(pa.uint64())),
-    ]
-)
-"""One row a kept document; ``…_check`` is the upper half of a 128-bit digest."""
+
+def schema(permutations: int) -> pa.Schema:
+    """One row a kept document; ``…_check`` is the upper half of a 128-bit digest.
+
+    A signature is its values as bytes, 4 a value, little-endian: a list of numbers takes six times as long to read.
+    """
+    return pa.schema(
+        [
+            ("number", pa.uint64()),
+            ("rank", pa.uint64()),
+            ("exact", pa.uint64()),
+            ("exact_check", pa.uint64()),
+            ("url", pa.uint64()),
+            ("url_check", pa.uint64()),
+            ("site", pa.uint64()),
+            ("signature", pa.binary(4 * max(1, permutations))),
+            ("spans", pa.list_(pa.uint64())),
+            ("lines", pa.list_(pa.uint64())),
+        ]
+    )
 
 
 def made(numbers: Sequence[int], ranks: Sequence[int], found: Keys) -> pa.Table:
@@ -45,11 +50,21 @@ def made(numbers: Sequence[int], ranks: Sequence[int], found: Keys) -> pa.Table:
         "url": found.urls[:, 0],
         "url_check": found.urls[:, 1],
         "site": found.sites,
-        "signature": _lists(found.signatures, pa.uint32()),
+        "signature": _packed(found.signatures),
         "spans": _lists(found.spans, pa.uint64()),
         "lines": _lists(found.lines, pa.uint64()),
     }
-    return pa.table(columns, schema=KEYS)
+    return pa.table(columns, schema=schema(found.signatures.values.shape[1]))
+
+
+def _packed(signatures: Signatures) -> pa.FixedSizeBinaryArray:
+    """A row a document, null where it has no signature."""
+    there, values = signatures
+    rows = np.zeros((len(there), max(1, values.shape[1])), "<u4")
+    rows[there, : values.shape[1]] = values
+    bits = np.packbits(there, bitorder="little")
+    buffers = [pa.py_buffer(bits), pa.py_buffer(rows)]
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(4 * rows.shape[1]), len(there), buffers)
 
 
 def write(path: str, table: pa.Table) -> Written:
@@ -65,7 +80,7 @@ def facts(table: pa.Table) -> dict[str, int]:
         "first": int(numbers[0]),
         "last": int(numbers[-1]),
         "addresses": int(np.count_nonzero(table.column("url").to_numpy() | table.column("url_check").to_numpy())),
-        "signatures": int(np.count_nonzero(_list_lengths(table, "signature"))),
+        "signatures": len(table) - table.column("signature").null_count,
         "spans": int(_list_lengths(table, "spans").sum()),
         "lines": int(_list_lengths(table, "lines").sum()),
     }
@@ -137,10 +152,12 @@ def signatures(path: str) -> tuple[Rows, Rows, Rows]:
 
 def _signatures(table: pa.Table) -> tuple[Rows, Rows]:
     """Which documents of a table have a signature, and these: shape (documents, permutations)."""
-    lists = table.column("signature").combine_chunks()
-    which = np.flatnonzero(np.diff(lists.offsets.to_numpy()))
-    values = lists.flatten().to_numpy()
-    return which, values.reshape(len(which), -1) if len(which) else np.empty((0, 0), np.uint32)
+    packed = table.column("signature").combine_chunks()
+    which = np.flatnonzero(packed.is_valid().to_numpy(zero_copy_only=False))
+    width = packed.type.byte_width // 4
+    values = np.frombuffer(packed.buffers()[1] or b"", "<u4", len(packed) * width, packed.offset * width * 4)
+    values = values.reshape(len(packed), width)
+    return which, values if len(which) == len(values) else values[which]
 
 
 def _column(table: pa.Table, name: str) -> Rows:

@@ -30,19 +30,26 @@ class Lists(NamedTuple):
     values: Array
 
 
+class Signatures(NamedTuple):
+    """Which documents have a signature (bool), and these: uint32, shape (documents that have one, permutations)."""
+
+    there: Array
+    values: Array
+
+
 class Keys(NamedTuple):
     """The keys of some documents, a row or a list each; 0 and empty lists where the recipe or the document has none.
 
-    A document's signature is empty for a text with fewer words than a shingle, ``urls`` and ``sites`` are 0 without an address:
-    such documents never cluster. ``spans`` has a key for every run of sentences (or lines), ``lines`` one for every line; 0
-    where a unit has no word, or the span too few.
+    A text with fewer words than a shingle has no signature, ``urls`` and ``sites`` are 0 without an address: such documents
+    never cluster. ``spans`` has a key for every run of sentences (or lines), ``lines`` one for every line; 0 where a unit has
+    no word, or the span too few.
     """
 
     exact: Array
     """128-bit digests as halves, the lower one first: uint64, shape (documents, 2)."""
     urls: Array
     sites: Array
-    signatures: Lists
+    signatures: Signatures
     spans: Lists
     lines: Lists
 
@@ -81,13 +88,13 @@ def of_documents(documents: Sequence[Document], dedup: Dedup, sentences: bool) -
                 found.append(_span_keys(starts, words.starts[own], words.hashes[own], span, least) if wanted else _NONE)
         for document in documents[group]:
             document.forget_views()
-    present = np.concatenate(signed) if dedup.near else np.zeros(len(documents), bool)
-    permutations = dedup.near.permutations if dedup.near else 0
     return Keys(
         exact=np.concatenate(exact),
         urls=_halves([url_key(one.url) for one in documents] if dedup.url else [0] * len(documents)),
         sites=np.array([_digest(host) if host else 0 for host in hosts], np.uint64),
-        signatures=Lists(_offsets(present * permutations), np.concatenate(signatures).ravel()),
+        signatures=Signatures(
+            np.concatenate(signed) if dedup.near else np.zeros(len(documents), bool), np.concatenate(signatures)
+        ),
         spans=_lists(spans, len(documents)),
         lines=_lists(lines, len(documents)),
     )

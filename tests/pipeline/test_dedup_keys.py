@@ -89,7 +89,10 @@ def test_keys_do_not_depend_on_the_documents_beside(texts: list[str], sentences:
         alone = of(text)
         for name in ("exact", "urls", "sites"):
             assert getattr(together, name)[place].tolist() == getattr(alone, name)[0].tolist()
-        for name in ("signatures", "spans", "lines"):
+        own = together.signatures.values[: int(together.signatures.there[: place + 1].sum())][-1:]
+        assert together.signatures.there[place] == alone.signatures.there[0]
+        assert not alone.signatures.there[0] or own.tolist() == alone.signatures.values.tolist()
+        for name in ("spans", "lines"):
             offsets, values = getattr(together, name)
             assert values[offsets[place] : offsets[place + 1]].tolist() == getattr(alone, name).values.tolist()
 
