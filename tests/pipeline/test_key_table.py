@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ from pipeline.dedup import candidates, key_table, minhash, runs
 from pipeline.dedup.key_table import Level, Range
 from pipeline.dedup.keys import Keys, Lists, Signatures
 from pipeline.dedup.settings import Near
-import itertools
 
 NEAR = Near(bands=3, rows=2)
 PERMUTATIONS = NEAR.permutations
