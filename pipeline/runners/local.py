@@ -25,7 +25,7 @@ from pipeline import files, pulse
 from pipeline.layout import Layout
 from pipeline.runners.patience import Patience
 from pipeline.runners.runner import Failed, StageFailed, Watcher
-from pipeline.runners.worker import end_with
+from pipeline.runners.worker import end_with_parents
 from pipeline.stage import Item, Stage, committed
 
 TICK = 0.2
@@ -117,7 +117,7 @@ class LocalRunner:
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         slots = self._context.RawArray("q", pulse.SLOTS)
-        process = self._context.Process(target=_work, args=(theirs, slots, os.getpid()), daemon=True)
+        process = self._context.Process(target=_work, args=(theirs, slots), daemon=True)
         process.start()
         assert process.pid
         theirs.close()
@@ -207,13 +207,13 @@ def _counted(worker: _Worker) -> tuple[int, int]:
     return worker.slots[pulse.RECORDS], worker.slots[pulse.KEPT]
 
 
-def _work(connection: Connection, slots: Any, supervisor: int) -> None:
+def _work(connection: Connection, slots: Any) -> None:
     """A worker: runs the items it is given until it is told to stop or its supervisor is gone."""
     from pipeline.runners.direct import run_pipeline
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
     logging.basicConfig(level=logging.ERROR, force=True)
-    threading.Thread(target=end_with, args=(supervisor,), daemon=True).start()
+    threading.Thread(target=end_with_parents, daemon=True).start()
     pulse.share(slots)
     while True:
         try:

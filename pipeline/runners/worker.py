@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import threading
-import time
 from collections.abc import Mapping
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ logging.basicConfig(level=logging.ERROR)  # before Beam is imported: it would se
 def work(environment: Mapping[str, str], slots: Any, log: Path) -> None:
     """Run the harness as the environment says, until its engine closes the connection or the pool's process is gone."""
     os.setsid()  # Ctrl-C is the driver's to handle
-    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=end_with_parents, daemon=True).start()
     with log.open("ab") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
@@ -31,8 +32,13 @@ def work(environment: Mapping[str, str], slots: Any, log: Path) -> None:
     sdk_worker_main.main([])
 
 
-def end_with(parent: int) -> None:
-    """Exit soon after the parent process is gone, also when it was killed."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
+def end_with_parents() -> None:
+    """Exit soon after the process that asked for this one is gone, or the one that it was forked from, also when killed.
+
+    Where a server forks the workers, the server is their parent: it lives as long as they do, and they must not wait for it.
+    """
+    asked, forked_from = multiprocessing.parent_process(), os.getppid()
+    assert asked
+    while os.getppid() == forked_from and not wait([asked.sentinel], 0.5):
+        pass
     os._exit(1)

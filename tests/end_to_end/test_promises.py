@@ -115,18 +115,51 @@ def test_same_bytes_after_everything_was_killed(
 
 def test_same_bytes_after_the_workers_were_killed(recipe: Path, reference: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    process = subprocess.Popen(
-        command_line("run", recipe, "--output", out, "--workers", "2"),
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    wait_for(lambda: any((out / ".corpusmill" / "commits" / "prepare").rglob("*.json")), process)
-    workers = [child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())]
+    process = disturbed(recipe, out)
+    workers = [one for one in psutil.Process(process.pid).children(recursive=True) if is_worker(one)]
     assert len(workers) == 2
     for worker in workers:
         worker.kill()
-    assert process.wait(120) == 0
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert digests(out) == digests(reference)
+    assert not any(worker.is_running() for worker in workers)
+
+
+def disturbed(recipe: Path, out: Path) -> subprocess.Popen[bytes]:
+    """A run with two workers, of which one has committed something."""
+    process = subprocess.Popen(
+        command_line("run", recipe, "--output", out, "--workers", "2"),
+        cwd=ROOT,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    wait_for(lambda: any((out / ".corpusmill" / "commits" / "prepare").rglob("*.json")), process)
+    return process
+
+
+def is_worker(process: psutil.Process) -> bool:
+    """Whether a process was started by multiprocessing and starts no others itself."""
+    line = " ".join(process.cmdline())
+    return "spawn_main" in line and not process.children()
+
+
+@pytest.mark.parametrize(("how", "code"), [("the supervisor is killed", -signal.SIGKILL), ("Ctrl-C", 130)])
+def test_no_process_is_left(recipe: Path, reference: Path, tmp_path: Path, how: str, code: int) -> None:
+    out = tmp_path / "out"
+    process = disturbed(recipe, out)
+    family = psutil.Process(process.pid).children(recursive=True)
+    if how == "Ctrl-C":
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.kill()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code, errors
+    assert b"Traceback" not in errors
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert alive == []
+    corpusmill("run", recipe, "--output", out, "--workers", "2")
     assert digests(out) == digests(reference)
 
 
