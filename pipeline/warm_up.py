@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from filters.document import Document, Origin
-from pipeline.dedup import keys, minhash
+from pipeline.dedup import candidates, keys, runs
 from pipeline.dedup.settings import Boilerplate, Dedup, Sentence
 from pipeline.recipe import Recipe
 
@@ -27,4 +27,6 @@ def warm_up(recipe: Recipe) -> None:
         text = "One two three four five. Six seven! Eight."
         document = Document("0", text, "warm-up", Origin("", 0, 0), url="https://site.example/")
         keys.of_documents([document], Dedup(sentence=Sentence(boilerplate=Boilerplate())), True)
-        minhash.band_keys(np.zeros((1, 8), np.uint32), 1, 8)
+        same = np.frombuffer(bytes(2 * 8 * 4), np.uint32).reshape(2, 8)  # read-only, as what is read from a file is
+        _, found, sketch = candidates.bands_within(same, np.ones(2, bool), 1, 8, 0, 1 << 32)
+        candidates.links(runs.rows(found, sketch, np.zeros(2, np.uint64), np.arange(2, dtype=np.uint64)), 0)

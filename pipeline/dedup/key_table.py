@@ -157,7 +157,10 @@ def _signatures(table: pa.Table) -> tuple[Rows, Rows]:
     width = packed.type.byte_width // 4
     values = np.frombuffer(packed.buffers()[1] or b"", "<u4", len(packed) * width, packed.offset * width * 4)
     values = values.reshape(len(packed), width)
-    return which, values if len(which) == len(values) else values[which]
+    if len(which) < len(values):
+        values = values[which]
+        values.flags.writeable = False  # as the whole is: kernels are compiled for the one or the other
+    return which, values
 
 
 def _column(table: pa.Table, name: str) -> Rows:
