@@ -157,9 +157,8 @@ def _signatures(table: pa.Table) -> tuple[Rows, Rows]:
     width = packed.type.byte_width // 4
     values = np.frombuffer(packed.buffers()[1] or b"", "<u4", len(packed) * width, packed.offset * width * 4)
     values = values.reshape(len(packed), width)
-    if len(which) < len(values):
-        values = values[which]
-        values.flags.writeable = False  # as the whole is: kernels are compiled for the one or the other
+    values = values if len(which) == len(values) else values[which]
+    values.flags.writeable = False  # always, since kernels are compiled for the one or the other
     return which, values
 
 
