@@ -20,7 +20,7 @@ from pipeline.dedup.decide import Decide
 from pipeline.dedup.find import FindRepeats
 from pipeline.dedup.index_benchmarks import IndexBenchmarks
 from pipeline.dedup.key_table import Level
-from pipeline.dedup.settings import Dedup
+from pipeline.dedup.settings import KEYS_VERSION, Dedup
 from pipeline.dedup.verify import Verify
 from pipeline.finish import Finish
 from pipeline.layout import STATE, Layout
@@ -200,13 +200,14 @@ def do(stage: Stage, layout: Layout, runner: Runner, display: Display, before: s
 
 def _begin(recipe: Recipe, planned: Plan, layout: Layout) -> None:
     """Make sure that the folder is empty or holds this very run, and write down what the run is."""
-    now = {"recipe": recipe.digest, "input": planned.stamp, "versions": manifest.versions()}
+    versions = manifest.versions() | {"dedup keys": str(KEYS_VERSION)}  # these change between releases too
+    now = {"recipe": recipe.digest, "input": planned.stamp, "versions": versions}
     if files.exists(layout.run):
         then = files.read_json(layout.run)
         what = {
             "recipe": "another recipe, or this one with other settings or models",
             "input": "other input files, or some have changed since",
-            "versions": _changed_versions(then.get("versions", {}), manifest.versions()),
+            "versions": _changed_versions(then.get("versions", {}), versions),
         }
         for key, difference in what.items():
             if then.get(key) != now[key]:

@@ -11,7 +11,8 @@ from small_run import Quiet
 
 from pipeline import recipe_file
 from pipeline.dedup import find, inputs, runs, verify
-from pipeline.run import run
+from pipeline.dedup.settings import KEYS_VERSION
+from pipeline.run import OtherRun, run
 from pipeline.runners.direct import DirectRunner
 
 
@@ -64,3 +65,11 @@ def test_partitions_and_passes_do_not_matter(tmp_path: Path, monkeypatch: pytest
     assert items["dedup-verify-pairs"] > 1
     assert items["dedup-spans"] > 5
     assert in_passes == whole
+
+
+def test_keys_made_by_another_rule_are_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": texts()[0]}) + "\n")
+    results(tmp_path, "out")
+    monkeypatch.setattr("pipeline.run.KEYS_VERSION", KEYS_VERSION + 1)
+    with pytest.raises(OtherRun, match=rf"dedup keys {KEYS_VERSION} \(now {KEYS_VERSION + 1}\)\. Add --fresh"):
+        results(tmp_path, "out")
