@@ -72,8 +72,8 @@ UNSPACED: Final = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao
 """A character of a script that puts no spaces between words."""
 
 _SURROGATES: Final = range(0xD800, 0xE000)
-_WITH_PROPERTIES: Final = (range(_SURROGATES.start), range(_SURROGATES.stop, 0x40000), range(0xE0000, 0xE1000))
-"""Where a character can be more than ``OTHER``: there is nothing in the other planes, and looking there takes most of a second."""
+ASSIGNED: Final = (range(_SURROGATES.start), range(_SURROGATES.stop, 0x40000), range(0xE0000, 0xE1000))
+"""Where there are characters: the other planes are empty or for private use, and to look there takes most of a second."""
 _HAN_END: Final = 0x40000
 """Behind the last plane of Han characters, the tertiary ideographic one."""
 
@@ -88,7 +88,7 @@ def _mark(flags: NDArray[np.uint16], pattern: str, bits: int, characters: str) -
 def flags() -> NDArray[np.uint16]:
     """Class and flags of every code point: shape (0x110000,)."""
     table = np.zeros(sys.maxunicode + 1, np.uint16)
-    for stretch in _WITH_PROPERTIES:
+    for stretch in ASSIGNED:
         characters = "".join(map(chr, stretch))
         for class_, name in _CLASS_NAMES.items():
             _mark(table, rf"\p{{WB={name}}}", class_, characters)

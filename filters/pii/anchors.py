@@ -18,6 +18,7 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
+from filters.characters import ASSIGNED
 from filters.pii.gates import UNSPACED_SCRIPTS
 
 SPACES: Final = " \t\n\xa0"
@@ -155,10 +156,10 @@ class Anchors:
 @functools.cache
 def _character_table() -> NDArray[np.uint16]:
     """For every code point whether it is a letter of a spaced script, or a digit."""
-    characters = "".join(map(chr, range(0x110000)))
-    table = np.zeros(len(characters), np.uint16)
-    for match in regex.finditer(f"{_SPACED_LETTER}+", characters, regex.V1):
-        table[match.start() : match.end()] = _LETTER
+    table = np.zeros(0x110000, np.uint16)
+    for stretch in ASSIGNED:
+        for match in regex.finditer(f"{_SPACED_LETTER}+", "".join(map(chr, stretch)), regex.V1):
+            table[stretch.start + match.start() : stretch.start + match.end()] = _LETTER
     for zero in (0x30, 0xFF10):
         table[zero : zero + 10] |= _DIGIT
     return table

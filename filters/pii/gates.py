@@ -23,6 +23,7 @@ import re2
 import regex
 from numpy.typing import NDArray
 
+from filters.characters import ASSIGNED
 from filters.segment import codepoints
 
 UNSPACED_SCRIPTS: Final = ("Han", "Hiragana", "Katakana", "Hangul", "Bopomofo", "Thai", "Lao", "Khmer", "Myanmar")
@@ -142,12 +143,13 @@ def _as_read(points: NDArray[np.uint32]) -> str:
 @functools.cache
 def _image_of_character() -> NDArray[np.uint8]:
     """The image byte of every code point: uint8, shape (0x110000,)."""
-    characters = "".join(map(chr, range(sys.maxunicode + 1)))
-    image = np.full(len(characters), OTHER_MARK, np.uint8)
+    image = np.full(sys.maxunicode + 1, OTHER_MARK, np.uint8)
+    stretches = [(stretch.start, "".join(map(chr, stretch))) for stretch in ASSIGNED]
 
     def mark(pattern: re.Pattern[str] | regex.Pattern[str], byte: int) -> None:
-        for match in pattern.finditer(characters):
-            image[match.start() : match.end()] = byte
+        for first, characters in stretches:
+            for match in pattern.finditer(characters):
+                image[first + match.start() : first + match.end()] = byte
 
     mark(regex.compile(r"\w+"), OTHER_LETTER)
     mark(re.compile(f"[{_PHONE_MARKS}]"), PHONE_MARK)
@@ -247,6 +249,8 @@ def ip_windows(image: bytes, digits: NDArray[np.int64]) -> Iterator[Window]:
 
 def iban_windows(image: bytes, digits: NDArray[np.int64]) -> Iterator[Window]:
     """Windows around two capitals and two digits: the capitals, digits, spaces and hyphens that surround them."""
+    if len(digits) < 2:
+        return
     bytes_ = np.frombuffer(image, np.uint8)
     inner = digits[:-1][np.diff(digits) == 1]
     inner = inner[inner >= 2]
@@ -270,10 +274,17 @@ def wallet_windows(image: bytes, words: list[Window]) -> Iterator[Window]:
 
 def long_words(image: bytes, least: int) -> list[Window]:
     """Unbroken stretches of ASCII letters and digits, ``least`` long or longer."""
+    if not _long(least).search(image):
+        return []
     marks = np.flatnonzero(~_ALNUM[np.frombuffer(image, np.uint8)])
     edges = np.concatenate(([-1], marks, [len(image)]))
     long = np.flatnonzero(np.diff(edges) > least)
     return [Window(start + 1, end) for start, end in zip(edges[long].tolist(), edges[long + 1].tolist(), strict=True)]
+
+
+@functools.cache
+def _long(least: int) -> Any:
+    return re2.compile(b"[0-9A-Za-z]{%d}" % least, _latin1())
 
 
 def mac_windows(image: bytes) -> Iterator[Window]:

@@ -123,9 +123,10 @@ class Recognizers:
             self._finders[language] = EngineFinder(engine, language)
         yield from (match for match in self._finders[language].find(text) if match.entity in wanted)
 
-    def anchored_in(self, wanted: frozenset[Entity], place: Place) -> dict[int, Anchored]:
-        """The anchored recognizers that are asked in a place, by the number of their anchors' owner."""
-        return {number: one for number, one in enumerate(self.anchored) if applies(one, wanted, place)}
+    def asked(self, number: int, wanted: frozenset[Entity], place: Place) -> Anchored | None:
+        """The anchored recognizer of this number (its anchors' owner), if it is asked in a place."""
+        anchored = self.anchored[number]
+        return anchored if applies(anchored, wanted, place) else None
 
     def whole(self, place: Place) -> list[tuple[Entity, EntityRecognizer]]:
         """The same recognizers without gates, as presidio's engine takes them: each reads the whole text."""

@@ -107,9 +107,8 @@ class Redactor:
         wanted = self.settings.wanted(place)
         read = gates.readable(text)
         points = np.frombuffer(read.image, np.uint8) if read.points is None else read.points
-        asked = own.anchored_in(wanted, place)
         for number, spans in own.anchors.find(points).items():
-            if anchored := asked.get(number):
+            if anchored := own.asked(number, wanted, place):
                 for start, end, score in anchored.find(text, spans):
                     yield Match(start, end, anchored.entity, score)
         digits = gates.digit_positions(read.image)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from uniseg.wordbreak import words as uniseg_words
 
-from filters import segment
+from filters import characters, segment
 from filters.document import Document, Origin
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -133,3 +133,12 @@ def test_folded_words_are_words_with_folded_hashes(text: str) -> None:
     assert fresh.words.starts.tolist() == fresh.folded_words.starts.tolist()
     fresh.replace_text("other words")
     assert len(fresh.folded_words) == 2
+
+
+def test_there_are_no_characters_where_the_tables_do_not_look() -> None:
+    looked_at = {point for stretch in characters.ASSIGNED for point in stretch}
+    rest = "".join(chr(point) for point in range(0x110000) if point not in looked_at)
+    classes = "".join(rf"\p{{WB={name}}}" for name in characters._CLASS_NAMES.values())
+    assert not regex.search(rf"[{classes}\w\d\p{{L}}\p{{Lowercase}}\p{{Uppercase}}\p{{Extended_Pictographic}}]", rest)
+    for pattern in characters._FLAG_PATTERNS.values():
+        assert not regex.search(pattern, rest)
