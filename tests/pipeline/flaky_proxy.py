@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
 Fault = Literal["503", "cut", "hang up", "403", "401"]
 _HOP = {"connection", "transfer-encoding", "keep-alive"}
@@ -23,6 +25,8 @@ class Flaky:
     sent: int = 0
     """Bytes of all bodies that were sent."""
     faults: Callable[[str, str], Fault | None] = lambda _method, _path: None
+    page: int = 0
+    """Objects on a page of Google's listings, which its emulator gives in one piece; 0: as many as there are."""
 
     def first(self, count: int, fault: Fault, method: str = "GET", holding: str = "") -> None:
         """Let the first so many requests with that method and text in the address fail from now on."""
@@ -40,6 +44,17 @@ class Flaky:
     def url(self) -> str:
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
+
+
+def one_page(listing: bytes, path: str, size: int) -> bytes:
+    """The page of a listing that the address asks for by its token, with the token of the next."""
+    found = json.loads(listing)
+    start = int(parse_qs(urlsplit(path).query).get("pageToken", ["0"])[0])
+    items = found.get("items", [])
+    found["items"] = items[start : start + size]
+    if start + size < len(items):
+        found["nextPageToken"] = str(start + size)
+    return json.dumps(found).encode()
 
 
 @contextmanager
@@ -70,6 +85,9 @@ def in_front_of(backend: int) -> Iterator[Flaky]:
             content = answer.read()
             self.send_response(answer.status)
             length = answer.headers.get("Content-Length", str(len(content)))
+            if flaky.page and self.command == "GET" and urlsplit(self.path).path.endswith("/o"):
+                content = one_page(content, self.path, flaky.page)
+                length = str(len(content))
             for name, value in answer.headers.items():
                 if name.lower() not in _HOP | {"content-length"}:
                     self.send_header(name, value)

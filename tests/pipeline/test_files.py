@@ -218,15 +218,23 @@ def test_links_are_followed_but_not_round(tmp_path: Path) -> None:
     assert len(files.find(f"{tmp_path}/crawl/*/a.txt")) == 1
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
-def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
-    fill(str(tmp_path), ["a/b.txt"])
-    (tmp_path / "a").chmod(0)
-    try:
-        with pytest.raises(PermissionError):
-            files.find(str(tmp_path))
-    finally:
-        (tmp_path / "a").chmod(0o700)
+def test_a_folder_that_cannot_be_listed_is_an_error() -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder
+    ):  # pytest's own folders are closed to others, and so to the user of below
+        fill(folder, ["a/b.txt"])
+        os.chmod(folder, 0o755)
+        assert files.find(folder)
+        os.chmod(f"{folder}/a", 0)
+        own = os.geteuid()
+        try:
+            if own == 0:  # root may list every folder
+                os.seteuid(65534)
+            with pytest.raises(PermissionError, match="/a'"):
+                files.find(folder)
+        finally:
+            os.seteuid(own)
+            os.chmod(f"{folder}/a", 0o700)
 
 
 NAME = st.text("ab.é", min_size=1, max_size=3).filter(lambda name: set(name) != {"."})
