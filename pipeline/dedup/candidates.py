@@ -62,18 +62,6 @@ def bands_within(signatures: Rows, there: Rows, bands: int, rows: int, low: int,
 
 
 @njit(cache=True)
-def sketches(signatures: Rows, bands: int, rows: int) -> Rows:
-    """One sketch for every band of signatures (uint32, shape (documents, bands * rows)): uint64, shape (documents, bands)."""
-    made = np.empty((len(signatures), bands), np.uint64)
-    ring = np.empty((bands * rows + SKETCH) // 64 + 2, np.uint64)
-    for document in range(len(signatures)):
-        _fill_ring(signatures[document], bands * rows, ring)
-        for band in range(bands):
-            made[document, band] = _sketch(ring, bands, rows, band)
-    return made
-
-
-@njit(cache=True)
 def _fill_ring(signature: Rows, values: int, ring: Rows) -> None:
     """Fill in the lowest bits of a signature's values, and once more those after the last."""
     ring[:] = np.uint64(0)
@@ -87,6 +75,7 @@ def _fill_ring(signature: Rows, values: int, ring: Rows) -> None:
 
 @njit(cache=True)
 def _sketch(ring: Rows, bands: int, rows: int, band: int) -> np.uint64:
+    """The lowest bits of the values that follow a band's, up to ``SKETCH`` of them."""
     values = bands * rows
     width = min(SKETCH, values - rows)
     if width == 0:

@@ -94,6 +94,16 @@ def _list_lengths(table: pa.Table, name: str) -> Rows:
     return np.diff(table.column(name).combine_chunks().offsets.to_numpy())
 
 
+_COLUMNS: dict[Level, list[str]] = {
+    "exact": ["exact", "exact_check"],
+    "url": ["url", "url_check"],
+    "near": ["signature"],
+    "spans": ["spans"],
+    "boilerplate": ["site", "lines"],
+}
+"""Where the keys of a level stand."""
+
+
 class Range(NamedTuple):
     """A part of the key space: the keys whose upper 32 bits lie from ``low`` up to, not including, ``high``."""
 
@@ -117,9 +127,7 @@ def rows(path: str, level: Level, near: Near | Literal[False], within: Range, st
 
     ``still`` says which of the document numbers that it is given take part.
     """
-    columns = {"exact": ["exact", "exact_check"], "url": ["url", "url_check"], "near": ["signature"]}
-    others = {"spans": ["spans"], "boilerplate": ["site", "lines"]}
-    table = tables.read(path, ["number", "rank", *(columns | others)[level]])
+    table = tables.read(path, ["number", "rank", *_COLUMNS[level]])
     numbers, ranks = _column(table, "number"), _column(table, "rank")
     there = still(numbers)
     positions: Rows | int = 0

@@ -64,7 +64,10 @@ def test_a_sketch_estimates_the_similarity_outside_of_the_band() -> None:
     first = source.integers(0, 1 << 32, (4000, 112), np.uint32)
     second = np.where(source.random((4000, 112)) < 0.75, first, source.integers(0, 1 << 32, (4000, 112), np.uint32))
     second[:, :8] = first[:, :8]
-    a, b = (candidates.sketches(one, 14, 8)[:, 0] for one in (first, second.astype(np.uint32)))
+    every = np.ones(4000, bool)
+    a, b = (
+        candidates.bands_within(one, every, 14, 8, 0, 1 << 32)[2][::14] for one in (first, second.astype(np.uint32))
+    )
     distances = np.array([bin(int(one)).count("1") for one in a ^ b])
     assert distances.mean() == pytest.approx(64 * 0.25 / 2, abs=0.3)
     assert (distances <= candidates.furthest(14, 8, 0.75)).mean() > 0.995
